@@ -47,6 +47,12 @@ export interface ControllerDefinition {
     /** Apply pending migrations at start (default true). */
     readonly migrate?: boolean
   }
+  /**
+   * Runs at each start in one transaction on the journal's database, when the journal is open and before the first
+   * source connects. For a demo or a development database that makes its own tables: it has to be safe to run again, and
+   * on several replicas. Elsewhere tables belong to the migrations of the application that owns them.
+   */
+  readonly prepare?: (database: Queryable) => Promise<unknown>
 }
 
 export interface HandlerDefinition {

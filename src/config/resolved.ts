@@ -5,7 +5,7 @@ import type { TableQueueOptions } from '../../actors/tableQueue.ts'
 import type { WebhookOptions } from '../../actors/webhook.ts'
 import type { Credit } from '../../machines/driver.ts'
 import type { SourceKind } from '../../machines/event.ts'
-import type { HandlerDefinition, HandlerOptions } from '../define.ts'
+import type { ControllerDefinition, HandlerDefinition, HandlerOptions } from '../define.ts'
 
 /** A configuration after all checks: every default in place, every duration in ms, every `env` reference read. */
 export interface ResolvedConfig {
@@ -23,6 +23,7 @@ export interface ResolvedConfig {
     readonly schema: string
     readonly migrate: boolean
   }
+  readonly prepare?: NonNullable<ControllerDefinition['prepare']>
   readonly webhooks: { readonly host: string; readonly port: number }
   readonly admin: { readonly host: string; readonly port: number; readonly token?: string }
   readonly log: { readonly level: string; readonly format: 'json' | 'pretty' }
