@@ -1,0 +1,56 @@
+/** The public API of koksmat-controller. */
+export type { ArrivedEvent, EventKind, SourceKind } from '../machines/event.ts'
+export type { Queryable } from '../machines/journal.ts'
+export { ControllerError, type ErrorCode, errorCodes } from '../machines/errors.ts'
+export {
+  type AtomicContext,
+  type ControllerDefinition,
+  defineController,
+  type Duration,
+  type EmitOptions,
+  type EnvReference,
+  env,
+  type HandlerContext,
+  type HandlerDefinition,
+  type HandlerOptions,
+  ignore,
+  type LongContext,
+  on,
+  type RetryOptions,
+  type SourceDefinition,
+} from './define.ts'
+export {
+  type BasicOptions,
+  basic,
+  bearer,
+  github,
+  type HmacOptions,
+  hmac,
+  type Secret,
+  type Secrets,
+  type SignatureDefinition,
+  shopify,
+  slack,
+  standardWebhooks,
+  stripe,
+  svix,
+  unsigned,
+} from './signatures.ts'
+export {
+  type ConditionSource,
+  type CreditOptions,
+  type KafkaSource,
+  kafka,
+  type PollingOptions,
+  poll,
+  type RabbitmqDeclaration,
+  type RabbitmqSource,
+  rabbitmq,
+  type TableQueueSource,
+  type TriggerSource,
+  tableQueue,
+  type WebhookSource,
+  webhook,
+} from './sources.ts'
+export type { StandardSchemaV1 } from './standardSchema.ts'
+export { version } from './version.ts'
