@@ -1,0 +1,110 @@
+import { execFile } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { answers } from './answers.ts'
+import { startContainer } from './containers.ts'
+import { freePort } from './freePort.ts'
+import { guarded, type Started } from './guarded.ts'
+import { ServerUnavailable, type TestServer } from './serverKinds.ts'
+import { until } from './until.ts'
+
+const run = promisify(execFile)
+const version = '4.1.0'
+const cache = join(homedir(), '.cache', 'koksmat-controller')
+const jars = join(cache, `kafka-${version}`)
+
+/** An Apache Kafka of one's own: one node that is broker and controller. */
+export const startKafkaServer = async (): Promise<TestServer> => {
+  if (!existsSync(jars)) return startContainer('kafka')
+  const home = guarded('kafka')
+  const [port, controllerPort] = [await freePort(), await freePort()]
+  const url = `127.0.0.1:${port}`
+  const properties = join(home.folder, 'server.properties')
+  writeFileSync(properties, propertiesOf(port, controllerPort, join(home.folder, 'data')))
+  const java = (options: readonly string[], main: string, args: readonly string[]) =>
+    home.start('java', [...options, '-cp', join(jars, '*'), main, ...args], {
+      PATH: process.env['PATH'],
+      LC_ALL: 'C.UTF-8',
+    })
+  const start = async (): Promise<Started> => {
+    const node = java(['-Xms256m', '-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'], 'kafka.Kafka', [
+      properties,
+    ])
+    await until(() => !node.alive() || answers.kafka(url), 60_000)
+    if (!node.alive()) throw new ServerUnavailable(`Apache Kafka did not start: ${node.said()}`)
+    return node
+  }
+  let node: Started
+  try {
+    const clusterId = Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('base64url')
+    const format = java([], 'kafka.tools.StorageTool', ['format', '-t', clusterId, '-c', properties])
+    await format.gone
+    node = await start()
+  } catch (thrown) {
+    await home.end()
+    throw thrown
+  }
+
+  const end = async (signal: 'SIGTERM' | 'SIGKILL') => {
+    node.signal('SIGCONT')
+    node.signal(signal)
+    await node.gone
+  }
+  return {
+    url,
+    stop: home.end,
+    restart: async () => {
+      await end('SIGTERM')
+      node = await start()
+    },
+    kill: () => end('SIGKILL'),
+    pause: () => node.signal('SIGSTOP'),
+    resume: () => node.signal('SIGCONT'),
+  }
+}
+
+/** The 46 jars of Kafka, kept outside the project. Whole or not there: another run may fetch them at the same time. */
+export const fetchKafka = async (say: (line: string) => void): Promise<void> => {
+  if (existsSync(jars)) return
+  say(`fetching Apache Kafka ${version} (43 MB) into ${jars} …`)
+  mkdirSync(cache, { recursive: true })
+  const draft = mkdtempSync(join(cache, 'fetching-'))
+  const dependency = `<groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>${version}</version>`
+  const project = '<groupId>koksmat</groupId><artifactId>kafka</artifactId><version>1</version>'
+  writeFileSync(
+    join(draft, 'pom.xml'),
+    `<project><modelVersion>4.0.0</modelVersion>${project}<dependencies><dependency>${dependency}</dependency></dependencies></project>\n`,
+  )
+  try {
+    const output = ['-DoutputDirectory=lib', '-DincludeScope=runtime']
+    await run('mvn', ['-q', '-B', '-f', join(draft, 'pom.xml'), 'dependency:copy-dependencies', ...output])
+    if (!existsSync(jars)) renameSync(join(draft, 'lib'), jars)
+  } catch (thrown) {
+    throw new ServerUnavailable(
+      `mvn could not fetch Apache Kafka: ${String(thrown).trim().split('\n').slice(-3).join(' ')}`,
+    )
+  } finally {
+    rmSync(draft, { recursive: true, force: true })
+  }
+}
+
+const propertiesOf = (port: number, controllerPort: number, data: string): string =>
+  [
+    'process.roles=broker,controller',
+    'node.id=1',
+    `controller.quorum.voters=1@127.0.0.1:${controllerPort}`,
+    `listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+    `advertised.listeners=PLAINTEXT://127.0.0.1:${port}`,
+    'controller.listener.names=CONTROLLER',
+    `log.dirs=${data}`,
+    'offsets.topic.replication.factor=1',
+    'transaction.state.log.replication.factor=1',
+    'transaction.state.log.min.isr=1',
+    'share.coordinator.state.topic.replication.factor=1',
+    'share.coordinator.state.topic.min.isr=1',
+    'group.initial.rebalance.delay.ms=0',
+    '',
+  ].join('\n')

@@ -1,0 +1,92 @@
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { connect as connectSocket } from 'node:net'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import { answers } from './answers.ts'
+import { startContainer } from './containers.ts'
+import { freePort } from './freePort.ts'
+import { guarded, type Started } from './guarded.ts'
+import { ServerUnavailable, type TestServer } from './serverKinds.ts'
+import { until } from './until.ts'
+
+/** The broker itself, which Debian's wrapper of the same name in /usr/sbin only lets root and `rabbitmq` start. */
+export const rabbitProgram = '/usr/lib/rabbitmq/bin/rabbitmq-server'
+
+export interface RabbitServer extends TestServer {
+  /** Runs `rabbitmqctl` on it (about 0.6 s) and gives what it printed. */
+  rabbitmqctl(...args: string[]): Promise<string>
+}
+
+/** A RabbitMQ of one's own: one node with its own name, ports, epmd and folder. */
+export const startRabbitServer = async (): Promise<RabbitServer> => {
+  if (!existsSync(rabbitProgram)) {
+    const container = await startContainer('rabbitmq')
+    return {
+      ...container,
+      rabbitmqctl: (...args) => output('docker', ['exec', container.name, 'rabbitmqctl', ...args]),
+    }
+  }
+  const home = guarded('rabbitmq')
+  const [port, distribution, epmdPort] = [await freePort(), await freePort(), await freePort()]
+  const environment = {
+    PATH: process.env['PATH'],
+    HOME: home.folder,
+    RABBITMQ_NODENAME: `koksmat-${randomBytes(4).toString('hex')}@localhost`,
+    RABBITMQ_NODE_IP_ADDRESS: '127.0.0.1',
+    RABBITMQ_NODE_PORT: String(port),
+    RABBITMQ_DIST_PORT: String(distribution),
+    RABBITMQ_MNESIA_BASE: join(home.folder, 'mnesia'),
+    RABBITMQ_LOG_BASE: join(home.folder, 'log'),
+    RABBITMQ_ENABLED_PLUGINS_FILE: join(home.folder, 'enabled_plugins'),
+    RABBITMQ_PID_FILE: join(home.folder, 'pid'),
+    ERL_EPMD_ADDRESS: '127.0.0.1',
+    ERL_EPMD_PORT: String(epmdPort),
+  }
+  const url = `amqp://guest:guest@127.0.0.1:${port}`
+  const start = async (): Promise<Started> => {
+    const node = home.start(rabbitProgram, [], environment)
+    await until(() => !node.alive() || answers.rabbitmq(url), 60_000)
+    if (!node.alive()) throw new ServerUnavailable(`RabbitMQ did not start: ${node.said()}`)
+    return node
+  }
+  // A node that finds no epmd starts one that stays; this one is ours and ends with us.
+  const names = home.start('epmd', ['-port', String(epmdPort), '-address', '127.0.0.1'], environment)
+  let node: Started
+  try {
+    await until(() => listens(epmdPort) || !names.alive())
+    node = await start()
+  } catch (thrown) {
+    await home.end()
+    throw thrown
+  }
+
+  const end = async (signal: 'SIGTERM' | 'SIGKILL') => {
+    node.signal('SIGCONT')
+    node.signal(signal)
+    await node.gone
+  }
+  return {
+    url,
+    rabbitmqctl: (...args) => output(join(dirname(rabbitProgram), 'rabbitmqctl'), ['-q', ...args], environment),
+    stop: home.end,
+    restart: async () => {
+      await end('SIGTERM')
+      node = await start()
+    },
+    kill: () => end('SIGKILL'),
+    pause: () => node.signal('SIGSTOP'),
+    resume: () => node.signal('SIGCONT'),
+  }
+}
+
+const output = async (command: string, args: readonly string[], env = process.env): Promise<string> =>
+  (await promisify(execFile)(command, args, { env })).stdout
+
+const listens = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connectSocket(port, '127.0.0.1')
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+    socket.once('connect', () => socket.destroy())
+  })

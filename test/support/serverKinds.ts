@@ -1,0 +1,38 @@
+/** The kinds of servers that tests use, and what the rest of the support calls them by. */
+export const serverKinds = ['postgres', 'rabbitmq', 'kafka'] as const
+
+export type ServerKind = (typeof serverKinds)[number]
+
+/** The name under which `inject` gives a test the address of the shared server. */
+export const injectedAs = { postgres: 'databaseUrl', rabbitmq: 'amqpUrl', kafka: 'kafkaBrokers' } as const
+
+/** The variable whose address is used as it is. */
+export const addressedBy = { postgres: 'DATABASE_URL', rabbitmq: 'AMQP_URL', kafka: 'KAFKA_BROKERS' } as const
+
+/** The function with which a test starts a server of its own, which it may stop, kill and freeze. */
+export const startedBy = {
+  postgres: 'startPostgresServer',
+  rabbitmq: 'startRabbitServer',
+  kafka: 'startKafkaServer',
+} as const
+
+/** A server of one's own. */
+export interface TestServer {
+  readonly url: string
+  /** Ends it and all it left. Legal twice. */
+  stop(): Promise<void>
+  /** Ends it in order and starts it again with its data, at the same address. Also after `kill`. */
+  restart(): Promise<void>
+  /** kill -9; resolves when it is gone. */
+  kill(): Promise<void>
+  /** Freezes it (SIGSTOP): connections stay open and nothing answers. */
+  pause(): void
+  resume(): void
+}
+
+/** Why a server could not be had, and the command that would help. */
+export class ServerUnavailable extends Error {}
+
+/** What could not be tested, and why. */
+export const notTested = (unavailable: Partial<Record<ServerKind, string>>): string[] =>
+  Object.entries(unavailable).map(([kind, reason]) => `NOT TESTED: what needs ${kind}: ${reason}`)

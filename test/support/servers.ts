@@ -1,0 +1,64 @@
+import type { TestProject } from 'vitest/node'
+import { install } from './install.ts'
+import { startKafkaServer } from './kafkaServer.ts'
+import { needsOf } from './needs.ts'
+import { startPostgresServer } from './postgresServer.ts'
+import { startRabbitServer } from './rabbitServer.ts'
+import { addressedBy, injectedAs, notTested, type ServerKind, serverKinds, type TestServer } from './serverKinds.ts'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    databaseUrl: string
+    amqpUrl: string
+    kafkaBrokers: string
+    /** The servers that could not be had, and why. Tests that need one of them are skipped by `needyRunner.ts`. */
+    unavailable: Partial<Record<ServerKind, string>>
+  }
+}
+
+const starters = { postgres: startPostgresServer, rabbitmq: startRabbitServer, kafka: startKafkaServer }
+
+/**
+ * Once a test run: finds or starts the servers that the selected test files need, and only those.
+ *
+ * For each kind: 1. the address in the environment, as it is; 2. a private server from what is installed; 3. installed
+ * first, where we are root and have apt; 4. a container; 5. its tests are skipped and counted as NOT TESTED, which is
+ * a failure where `CI=true`.
+ */
+export const setup = async (project: TestProject): Promise<() => Promise<void>> => {
+  const { vitest } = project
+  const needs = vitest.state.getPaths().map(needsOf)
+  const unavailable: Partial<Record<ServerKind, string>> = {}
+  const running: TestServer[] = []
+
+  const provide = async (kind: ServerKind): Promise<void> => {
+    const say = (line: string) => vitest.logger.log(`${kind}: ${line}`)
+    const address = process.env[addressedBy[kind]]
+    const shared = needs.some((need) => need.shared.has(kind))
+    const own = needs.some((need) => need.own.has(kind))
+    if (shared && address !== undefined) project.provide(injectedAs[kind], address)
+    const toStart = shared && address === undefined
+    if (!toStart && !own) return
+    try {
+      await install(kind, say)
+      if (!toStart) return
+      const startedAt = Date.now()
+      const server = await starters[kind]()
+      running.push(server)
+      project.provide(injectedAs[kind], server.url)
+      say(`started in ${((Date.now() - startedAt) / 1000).toFixed(1)} s`)
+    } catch (thrown) {
+      unavailable[kind] = thrown instanceof Error ? thrown.message : String(thrown)
+    }
+  }
+
+  // One after the other: two cores, and one apt.
+  for (const kind of serverKinds) await provide(kind)
+  project.provide('unavailable', unavailable)
+  const stop = async () => void (await Promise.all(running.map((server) => server.stop())))
+  if (process.env['CI'] === 'true' && Object.keys(unavailable).length > 0) {
+    await stop()
+    throw new Error(notTested(unavailable).join('\n'))
+  }
+  return stop
+}
