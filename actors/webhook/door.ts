@@ -1,0 +1,174 @@
+import type { Request, Response } from 'express'
+import type { Delivery, DriverHost, JournalRow, Settlement } from '../../machines/driver.ts'
+import { ControllerError } from '../../machines/errors.ts'
+import type { Acceptance, Arrival, Intake } from '../../machines/journal.ts'
+import { readArrival } from './arrival.ts'
+import { createBodyReader } from './body.ts'
+import { createInFlight } from './inFlight.ts'
+import type { WebhookOptions } from './options.ts'
+import { createTokenBucket } from './rate.ts'
+import { json, type Reply, sendReply, tooMany, unauthorized, unavailable, unreadable } from './replies.ts'
+import { settledReply } from './settledReply.ts'
+
+/**
+ * The way of a request through one source:
+ * state and credit → rate → head → body → signature → event → journal → handed over → answered.
+ *
+ * Nothing of a request is parsed before its signature is good, nothing is handed over before it is durable, and no 2xx
+ * is said before that either. A step that refuses gives the reply.
+ */
+export interface Door {
+  handle(request: Request, response: Response): Promise<void>
+  settle(batch: readonly Settlement[]): void
+  open(): void
+  pause(isPaused: boolean): void
+  /** Refuses from now on; resolves when nothing is on its way in any more. Bodies may arrive for `readingMs` longer. */
+  shut(readingMs: number): Promise<void>
+  /** Answers those that still wait for their handler: their event is durable. */
+  dismiss(): void
+}
+
+export interface DoorShared {
+  readonly intake: Pick<Intake, 'accept'>
+  readonly isShedding: () => boolean
+  readonly nextReceipt: () => number
+  readonly nowSeconds: () => number
+}
+
+const acceptWithinMs = 2_000
+
+export const createDoor = (options: WebhookOptions, host: DriverHost, shared: DoorShared): Door => {
+  const { signature, maxBodyBytes, timeoutMs } = options
+  const rules = { via: host.source, type: options.type, scheme: signature, idHeader: options.id }
+  const reader = createBodyReader({ maxBytes: maxBodyBytes, maxBytesTogether: host.credit.bytes, withinMs: timeoutMs })
+  const inFlight = createInFlight(host.credit.events, (batch) => host.deliver(batch))
+  const secondsToWait = options.rate === undefined ? () => 0 : createTokenBucket(options.rate)
+  const waiting = new Set<() => void>()
+  const onQuiet: (() => void)[] = []
+  const refusals = new Map<string, number>()
+  let isOpen = false
+  let isPaused = false
+  let isShut = false
+  let comingIn = 0
+
+  const refuseByState = (): Reply | undefined => {
+    if (isShut) return unavailable('draining')
+    if (!isOpen) return unavailable('connecting')
+    if (isPaused) return unavailable('paused')
+    if (inFlight.isFull()) return unavailable('credit')
+    const seconds = secondsToWait(performance.now())
+    return seconds > 0 ? tooMany(seconds) : undefined
+  }
+
+  const reportRefusal = ({ because, status }: Reply): void => {
+    if (because === undefined) return
+    const count = (refusals.get(because) ?? 0) + 1
+    refusals.set(because, count)
+    host.gauge('webhook_refused_total', count, { reason: because })
+    host.log.debug({ reason: because, status }, 'webhook refused')
+  }
+
+  const accept = async (arrival: Arrival): Promise<Acceptance | 'unavailable'> => {
+    try {
+      return await shared.intake.accept(arrival, acceptWithinMs)
+    } catch (thrown) {
+      inFlight.giveBack()
+      if (thrown instanceof ControllerError && thrown.code === 'JOURNAL_UNAVAILABLE') return 'unavailable'
+      throw thrown
+    }
+  }
+
+  const settled = (delivery: Delivery): Promise<Reply> =>
+    new Promise((resolve, reject) => {
+      const stop = (): void => {
+        clearTimeout(timer)
+        waiting.delete(dismissed)
+      }
+      const dismissed = (): void => {
+        stop()
+        resolve(json(202, { id: delivery.event.id, status: 'accepted' }))
+      }
+      const timer = setTimeout(dismissed, timeoutMs)
+      waiting.add(dismissed)
+      inFlight.deliver(delivery, (answer) => {
+        stop()
+        try {
+          resolve(settledReply(delivery.event.id, answer))
+        } catch (thrown) {
+          reject(thrown)
+        }
+      })
+    })
+
+  const handOver = ({ event }: Arrival, row: JournalRow, bytes: number): Reply | Promise<Reply> => {
+    const delivery = { receipt: shared.nextReceipt(), event, bytes, redelivered: false, row }
+    if (options.reply === 'settled') return settled(delivery)
+    inFlight.deliver(delivery)
+    return json(202, { id: event.id })
+  }
+
+  const verified = (request: Request, body: Buffer): Arrival | Reply => {
+    const verdict = signature.verify(request.rawHeaders, body, shared.nowSeconds())
+    if (!verdict.ok) return unauthorized(signature.challenge, verdict.reason)
+    try {
+      return readArrival(request, body, verdict.id, rules)
+    } catch (thrown) {
+      if (thrown instanceof ControllerError) return unreadable(thrown)
+      throw thrown
+    }
+  }
+
+  const takeIn = async (request: Request, response: Response): Promise<Reply | 'gone' | HandedOver> => {
+    const body = await reader.read(request, response)
+    if (!Buffer.isBuffer(body)) return body
+    const arrival = verified(request, body)
+    if (!('event' in arrival)) return arrival
+    if (!inFlight.take()) return unavailable('credit')
+    const acceptance = await accept(arrival)
+    if (acceptance === 'unavailable') return unavailable('journal')
+    if (acceptance.status === 'accepted') return { reply: handOver(arrival, acceptance.row, body.length) }
+    inFlight.giveBack()
+    return json(200, { id: arrival.event.id, duplicate: true })
+  }
+
+  const countedIn = async <Result>(run: () => Promise<Result>): Promise<Result> => {
+    comingIn += 1
+    try {
+      return await run()
+    } finally {
+      comingIn -= 1
+      if (comingIn === 0) onQuiet.splice(0).forEach((resolve) => void resolve())
+    }
+  }
+
+  return {
+    settle: inFlight.settle,
+    async handle(request, response) {
+      const refusal = refuseByState() ?? reader.refuse(request)
+      const taken = refusal ?? (await countedIn(() => takeIn(request, response)))
+      if (taken === 'gone') return
+      const reply = 'reply' in taken ? await taken.reply : taken
+      reportRefusal(reply)
+      sendReply(request, response, reply, isShut || shared.isShedding())
+    },
+    open() {
+      isOpen = true
+    },
+    pause(paused) {
+      isPaused = paused
+    },
+    async shut(readingMs) {
+      isShut = true
+      if (comingIn === 0) return
+      const interruption = setTimeout(reader.interrupt, readingMs)
+      await new Promise<void>((resolve) => onQuiet.push(resolve))
+      clearTimeout(interruption)
+    },
+    dismiss: () => waiting.forEach((dismissed) => void dismissed()),
+  }
+}
+
+/** Wrapped, so that waiting for the hand-over is not waiting for the handler. */
+interface HandedOver {
+  readonly reply: Reply | Promise<Reply>
+}
