@@ -1,0 +1,95 @@
+import type { DriverHost } from '../../machines/driver.ts'
+import type { TopicPartitions, Tracks } from './tracks.ts'
+
+/** The part of the library's consumer that is looked at. */
+export interface WatchedClient {
+  readonly assignments: readonly TopicPartitions[] | null
+  isActive(): boolean
+  metadata(request: { topics: string[]; forceUpdate: true; retries: 0 }): Promise<{
+    readonly topics: ReadonlyMap<string, { readonly partitionsCount: number }>
+  }>
+  listOffsets(request: { topics: string[]; partitions: Record<string, number[]>; timestamp: bigint }): Promise<
+    ReadonlyMap<string, readonly bigint[]>
+  >
+}
+
+export interface WatchOptions {
+  readonly topics: readonly string[]
+  /** Not a member for so long: the membership is given up. */
+  readonly absentLimitMs: number
+  readonly isLeader: () => boolean
+  readonly onAbsent: (ms: number) => void
+  readonly onPartitionsAdded: (topic: string, count: number) => void
+}
+
+const tickMs = 1_000
+const ticksPerLook = 5
+const latest = -1n
+
+/**
+ * What no event of the library tells, looked at from time to time:
+ *
+ * - each second, whether we are a member: some failures leave a consumer that does nothing and says nothing;
+ * - every 5 s, how far behind the end of the log we are (`kafka_lag`: records not settled);
+ * - every 5 s, by the leader of the group, whether a topic has new partitions, which the group would not notice.
+ *
+ * Returns the end of the watch.
+ */
+export const startWatch = (client: WatchedClient, tracks: Tracks, host: DriverHost, options: WatchOptions): (() => void) => {
+  const partitionCounts = new Map<string, number>()
+  let lastSeenAt = Date.now()
+  let ticks = 0
+  let looking = false
+  let over = false
+
+  const lookForPartitions = async (): Promise<void> => {
+    if (!options.isLeader()) return
+    const { topics } = await client.metadata({ topics: [...options.topics], forceUpdate: true, retries: 0 })
+    for (const [topic, { partitionsCount }] of topics) {
+      const before = partitionCounts.get(topic)
+      partitionCounts.set(topic, partitionsCount)
+      if (!over && before !== undefined && partitionsCount > before) options.onPartitionsAdded(topic, partitionsCount)
+    }
+  }
+
+  const measureLag = async (): Promise<void> => {
+    const owned = client.assignments?.filter(({ partitions }) => partitions.length > 0) ?? []
+    if (owned.length === 0) return
+    const ends = await client.listOffsets({
+      topics: owned.map(({ topic }) => topic),
+      partitions: Object.fromEntries(owned.map(({ topic, partitions }) => [topic, [...partitions]])),
+      timestamp: latest,
+    })
+    if (over) return
+    for (const track of tracks.all()) {
+      const end = ends.get(track.topic)?.[track.partition]
+      if (end === undefined || track.position === undefined) continue
+      const lag = Math.max(0, Number(end) - track.position)
+      host.gauge('kafka_lag', lag, { topic: track.topic, partition: String(track.partition) })
+    }
+  }
+
+  const look = async (): Promise<void> => {
+    if (looking) return
+    looking = true
+    const looks = await Promise.allSettled([lookForPartitions(), measureLag()])
+    looking = false
+    for (const result of looks) {
+      if (result.status === 'rejected' && !over) host.log.debug({ err: result.reason }, 'kafka not looked at')
+    }
+  }
+
+  const timer = setInterval(() => {
+    if (client.isActive()) {
+      lastSeenAt = Date.now()
+      if (ticks++ % ticksPerLook === 0) void look()
+    } else if (Date.now() - lastSeenAt > options.absentLimitMs) {
+      options.onAbsent(Date.now() - lastSeenAt)
+    }
+  }, tickMs)
+
+  return () => {
+    over = true
+    clearInterval(timer)
+  }
+}
