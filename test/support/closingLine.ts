@@ -1,7 +1,11 @@
 import type { Reporter, TestModule, Vitest } from 'vitest/node'
-import { notTested } from './serverKinds.ts'
+import { needsOf } from './needs.ts'
+import { type ServerKind, serverKinds } from './serverKinds.ts'
 
-/** Says last what could not be tested, and then how it went in one plain line. */
+/**
+ * Says last what could not be tested for want of a server, and then how it went in one plain line. With `CI=true` a
+ * test that could not run has failed.
+ */
 export const closingLine = (): Reporter => {
   let vitest: Vitest | undefined
   return {
@@ -9,15 +13,38 @@ export const closingLine = (): Reporter => {
       vitest = started
     },
     onTestRunEnd: (modules, errors) => {
-      const states = modules.flatMap((module) => [...module.children.allTests()].map((test) => test.result().state))
-      const count = (state: 'passed' | 'failed' | 'skipped') => states.filter((found) => found === state).length
-      const failed = count('failed') + modules.filter(brokenItself).length + errors.length
-      const lines = notTested(vitest?.getRootProject().getProvidedContext().unavailable ?? {})
-      const skipped = count('skipped') > 0 ? `, ${count('skipped')} skipped` : ''
-      vitest?.logger.log([...lines, `${count('passed')} passed, ${failed} failed${skipped}`].join('\n'))
+      const unavailable = vitest?.getRootProject().getProvidedContext().unavailable ?? {}
+      const untested = modules.filter((module) => needs(module).some((kind) => unavailable[kind] !== undefined))
+      const mustRun = process.env['CI'] === 'true'
+      if (mustRun && untested.length > 0) process.exitCode = 1
+
+      const passed = sum(modules, (module) => count(module, 'passed'))
+      const broken = sum(modules, (module) => count(module, 'failed'))
+      const notRun = sum(modules, (module) => count(module)) - passed - broken
+      const missed = mustRun ? sum(untested, (module) => count(module)) : 0
+      const outside = modules.filter((module) => module.errors().length > 0).length + errors.length
+      const reasons = serverKinds
+        .filter((kind) => unavailable[kind] !== undefined)
+        .map((kind) => {
+          const tests = sum(
+            untested.filter((module) => needs(module).includes(kind)),
+            (module) => count(module),
+          )
+          return `NOT TESTED: ${tests} tests need ${kind}, which could not be had: ${unavailable[kind]}`
+        })
+      const summary = `${passed} passed, ${broken + outside + missed} failed${notRun > missed ? `, ${notRun - missed} skipped` : ''}`
+      vitest?.logger.log([...reasons, summary].join('\n'))
     },
   }
 }
 
-/** Failed outside of its tests: it could not be read, a hook of it failed, or it left something open. */
-const brokenItself = (module: TestModule): boolean => module.errors().length > 0
+const needs = (module: TestModule): ServerKind[] => {
+  const { shared, own } = needsOf(module.moduleId)
+  return [...shared, ...own]
+}
+
+const count = (module: TestModule, state?: 'passed' | 'failed'): number =>
+  [...module.children.allTests()].filter((test) => state === undefined || test.result().state === state).length
+
+const sum = (modules: readonly TestModule[], number: (module: TestModule) => number): number =>
+  modules.reduce((total, module) => total + number(module), 0)

@@ -32,7 +32,3 @@ export interface TestServer {
 
 /** Why a server could not be had, and the command that would help. */
 export class ServerUnavailable extends Error {}
-
-/** What could not be tested, and why. */
-export const notTested = (unavailable: Partial<Record<ServerKind, string>>): string[] =>
-  Object.entries(unavailable).map(([kind, reason]) => `NOT TESTED: what needs ${kind}: ${reason}`)

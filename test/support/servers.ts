@@ -4,7 +4,7 @@ import { startKafkaServer } from './kafkaServer.ts'
 import { needsOf } from './needs.ts'
 import { startPostgresServer } from './postgresServer.ts'
 import { startRabbitServer } from './rabbitServer.ts'
-import { addressedBy, injectedAs, notTested, type ServerKind, serverKinds, type TestServer } from './serverKinds.ts'
+import { addressedBy, injectedAs, type ServerKind, serverKinds, type TestServer } from './serverKinds.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -22,8 +22,8 @@ const starters = { postgres: startPostgresServer, rabbitmq: startRabbitServer, k
  * Once a test run: finds or starts the servers that the selected test files need, and only those.
  *
  * For each kind: 1. the address in the environment, as it is; 2. a private server from what is installed; 3. installed
- * first, where we are root and have apt; 4. a container; 5. its tests are skipped and counted as NOT TESTED, which is
- * a failure where `CI=true`.
+ * first, where we are root and have apt; 4. a container; 5. its tests are skipped and counted as NOT TESTED (see
+ * `closingLine.ts`), which is a failure where `CI=true`.
  */
 export const setup = async (project: TestProject): Promise<() => Promise<void>> => {
   const { vitest } = project
@@ -55,10 +55,5 @@ export const setup = async (project: TestProject): Promise<() => Promise<void>> 
   // One after the other: two cores, and one apt.
   for (const kind of serverKinds) await provide(kind)
   project.provide('unavailable', unavailable)
-  const stop = async () => void (await Promise.all(running.map((server) => server.stop())))
-  if (process.env['CI'] === 'true' && Object.keys(unavailable).length > 0) {
-    await stop()
-    throw new Error(notTested(unavailable).join('\n'))
-  }
-  return stop
+  return async () => void (await Promise.all(running.map((server) => server.stop())))
 }
