@@ -28,28 +28,41 @@ export interface Started {
 export const guarded = (name: string): Guarded => {
   const folder = mkdtempSync(join(tmpdir(), `koksmat-${name}-`))
   chmodSync(folder, 0o755)
-  const guardian = spawn(process.execPath, [join(import.meta.dirname, 'guardian.ts'), folder], {
-    detached: true,
-    stdio: ['pipe', 'ignore', 'ignore'],
-  })
-  const buried = once(guardian, 'exit')
-  const watch = (ward: Ward) => void guardian.stdin.write(`${JSON.stringify(ward)}\n`)
+  const guardian = startGuardian(folder)
   const children: Started[] = []
 
   return {
     folder,
-    watch,
+    watch: guardian.watch,
     start: (command, args, env) => {
       const child = spawn(command, args, { cwd: folder, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
-      if (child.pid !== undefined) watch({ group: child.pid, signal: 'SIGKILL' })
+      if (child.pid !== undefined) guardian.watch({ pid: child.pid, group: true, signal: 'SIGKILL' })
       const started = startedFrom(child)
       children.push(started)
       return started
     },
     end: async () => {
-      guardian.stdin.end()
-      await buried
+      await guardian.end()
       await Promise.all(children.map((child) => child.gone))
+    },
+  }
+}
+
+/** Starts the process that keeps the promise. `guardian.ts` tells how. */
+export const startGuardian = (folder?: string): Pick<Guarded, 'watch' | 'end'> => {
+  const program = join(import.meta.dirname, 'guardian.ts')
+  const guardian = spawn(process.execPath, folder === undefined ? [program] : [program, folder], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  })
+  const gone = once(guardian, 'exit')
+  guardian.unref()
+  return {
+    watch: (ward) => void guardian.stdin.write(`${JSON.stringify(ward)}\n`),
+    end: async () => {
+      guardian.ref()
+      guardian.stdin.end()
+      await gone
     },
   }
 }

@@ -1,21 +1,22 @@
 import { spawnSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
+import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isAlive } from '../../src/embedded/processes.ts'
+import { birthOf, isAlive } from '../../src/embedded/processes.ts'
 
 /**
  * The process that outlives a test run by a second: it ends what the run has started and removes its folder, however
- * the run ended (`stop`, Ctrl-C, a crash, kill -9). It knows by its standard input, which ends with the run.
+ * the run ended (`end`, Ctrl-C, a crash, kill -9). It knows by its standard input, which ends with the run.
  *
- *   node guardian.ts FOLDER      then on stdin, a line each: a process group as it is started, or a command to run
+ *   node guardian.ts [FOLDER]      then on stdin, a line each: a Ward as JSON
  */
 export type Ward =
-  | { readonly group: number; readonly signal: NodeJS.Signals }
-  | { readonly pid: number; readonly signal: NodeJS.Signals }
+  /** A process, with its whole group where it leads one. */
+  | { readonly pid: number; readonly group: boolean; readonly signal: NodeJS.Signals }
+  /** A command that ends something elsewhere. */
   | { readonly command: readonly string[] }
 
 const patienceMs = 5_000
-const wards: Ward[] = []
 
 const send = (target: number, signal: NodeJS.Signals): void => {
   try {
@@ -25,24 +26,28 @@ const send = (target: number, signal: NodeJS.Signals): void => {
   }
 }
 
-const end = async (ward: Ward): Promise<void> => {
+/** @returns what to do at the end; a process number that has become another's by then is left alone */
+const adopt = (ward: Ward): (() => Promise<void>) => {
   if ('command' in ward) {
     const [command = '', ...args] = ward.command
-    spawnSync(command, args, { stdio: 'ignore' })
-    return
+    return async () => void spawnSync(command, args, { stdio: 'ignore' })
   }
-  const [target, leader] = 'group' in ward ? [-ward.group, ward.group] : [ward.pid, ward.pid]
-  const deadline = Date.now() + patienceMs
-  send(target, ward.signal)
-  send(target, 'SIGCONT')
-  while (isAlive(leader) && Date.now() < deadline) await sleep(20)
-  send(target, 'SIGKILL')
+  const { pid, group, signal } = ward
+  const birth = birthOf(pid)
+  const target = group ? -pid : pid
+  return async () => {
+    if (isAlive(pid) && birthOf(pid) !== birth) return
+    const deadline = Date.now() + patienceMs
+    send(target, signal)
+    send(target, 'SIGCONT')
+    while (isAlive(pid) && Date.now() < deadline) await sleep(20)
+    send(target, 'SIGKILL')
+  }
 }
 
-const [folder] = process.argv.slice(2)
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
-let text = ''
-for await (const chunk of process.stdin) text += chunk
-for (const line of text.split('\n').filter((line) => line !== '')) wards.push(JSON.parse(line))
-await Promise.all(wards.map(end))
+const [folder] = process.argv.slice(2)
+const ends: (() => Promise<void>)[] = []
+for await (const line of createInterface(process.stdin)) ends.push(adopt(JSON.parse(line)))
+await Promise.all(ends.map((end) => end()))
 if (folder !== undefined) rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })

@@ -12,7 +12,7 @@ export const startPostgresServer = async (): Promise<TestServer> => {
   const port = await freePort()
   const start = async (): Promise<EmbeddedPostgres> => {
     const server = await startEmbeddedPostgres({ folder: join(home.folder, 'pg'), path: process.env['PATH'], port })
-    home.watch({ pid: server.pid, signal: 'SIGQUIT' })
+    home.watch({ pid: server.pid, group: false, signal: 'SIGQUIT' })
     return server
   }
   let server = await start().catch(async (thrown) => {

@@ -1,0 +1,95 @@
+import { once } from 'node:events'
+import { connect, createServer, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** A line between a client and a server that a test can cut, silence and slow down. */
+export interface TcpProxy {
+  readonly port: number
+  /** Connections that are open now. */
+  connections(): number
+  /** Cuts all connections with a reset; new ones are taken. */
+  reset(): void
+  /** From now on nothing arrives in either direction, and nobody is told; new connections are taken and stay silent. */
+  blackHole(): void
+  /** Bytes wait this long, each way. */
+  delay(ms: number): void
+  /** New connections are reset at once. */
+  refuse(): void
+  /** Ends `blackHole`, `delay` and `refuse`. What was swallowed meanwhile is lost, so those connections are reset. */
+  heal(): void
+  /** Resets what is open and closes. Legal twice. */
+  close(): Promise<void>
+}
+
+type Mode = 'open' | 'silent' | 'refusing'
+
+export const tcpProxy = async (target: { readonly host?: string; readonly port: number }): Promise<TcpProxy> => {
+  const pairs = new Set<readonly [Socket, Socket]>()
+  let mode: Mode = 'open'
+  let delayMs = 0
+
+  const forward = (from: Socket, to: Socket) => {
+    let line = Promise.resolve()
+    const later = (what: () => void) => {
+      const waitMs = delayMs
+      line = line.then(async () => {
+        if (waitMs > 0) await sleep(waitMs)
+        if (mode === 'open' && !to.destroyed) what()
+      })
+    }
+    from.on('data', (bytes) => later(() => void to.write(bytes)))
+    from.on('end', () => later(() => to.end()))
+    from.on('error', () => to.resetAndDestroy())
+  }
+
+  const server = createServer({ allowHalfOpen: true }, (client) => {
+    if (mode === 'refusing') {
+      client.on('error', () => {})
+      client.resetAndDestroy()
+      return
+    }
+    const upstream = connect({ host: target.host ?? '127.0.0.1', port: target.port, allowHalfOpen: true })
+    const pair = [client, upstream] as const
+    pairs.add(pair)
+    forward(client, upstream)
+    forward(upstream, client)
+    for (const socket of pair) socket.setNoDelay(true).on('close', () => forget(pair))
+  })
+
+  const forget = (pair: readonly [Socket, Socket]) => {
+    if (pair.every((socket) => socket.destroyed)) pairs.delete(pair)
+  }
+  const reset = () => {
+    for (const pair of pairs) for (const socket of pair) socket.resetAndDestroy()
+  }
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  if (typeof address !== 'object' || address === null) throw new Error('The proxy has no port.')
+
+  return {
+    port: address.port,
+    connections: () => pairs.size,
+    reset,
+    blackHole: () => {
+      mode = 'silent'
+    },
+    delay: (ms) => {
+      delayMs = ms
+    },
+    refuse: () => {
+      mode = 'refusing'
+    },
+    heal: () => {
+      if (mode === 'silent') reset()
+      mode = 'open'
+      delayMs = 0
+    },
+    close: async () => {
+      reset()
+      if (!server.listening) return
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
