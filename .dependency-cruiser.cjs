@@ -1,0 +1,90 @@
+/**
+ * Who may import what. Rules are read as: modules that match `from` must not import what matches `to`.
+ */
+
+/** A driver knows one library; the name of its file or folder says which. */
+const libraryOf = {
+  rabbitmq: 'amqplib',
+  kafka: '@platformatic/kafka',
+  tableQueue: 'pg',
+  poll: 'pg',
+  webhook: 'express',
+}
+
+const packages = (...names) => names.flatMap((name) => [`^node_modules/${name}/`, `^node_modules/@types/${name}/`])
+const drivers = Object.keys(libraryOf).join('|')
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+module.exports = {
+  forbidden: [
+    {
+      name: 'machines-decide',
+      comment: 'machines/ hold decisions only: they import xstate and each other.',
+      severity: 'error',
+      from: { path: '^machines/' },
+      to: { pathNot: ['^machines/', ...packages('xstate')] },
+    },
+    {
+      name: 'actors-do-io',
+      comment: 'actors/ import machines/, each other and node:*; xstate stays in machines/ and src/.',
+      severity: 'error',
+      from: { path: '^actors/' },
+      to: { pathNot: ['^machines/', '^actors/', '^node_modules/'], dependencyTypesNot: ['core'] },
+    },
+    {
+      name: 'actors-without-a-driver-have-no-library',
+      comment: 'What is shared by drivers knows no library.',
+      severity: 'error',
+      from: { path: '^actors/', pathNot: `^actors/(${drivers})[./]` },
+      to: { path: '^node_modules/' },
+    },
+    ...Object.entries(libraryOf).map(([driver, library]) => ({
+      name: `${driver}-knows-one-library`,
+      comment: `The driver ${driver} knows ${library} and no other library.`,
+      severity: 'error',
+      from: { path: `^actors/${driver}[./]` },
+      to: { path: '^node_modules/', pathNot: packages(library) },
+    })),
+    {
+      name: 'src-is-not-tested-by-itself',
+      comment: 'Nothing imports test/ but tests.',
+      severity: 'error',
+      from: { pathNot: '^(test/|vitest[.]config[.]ts$)' },
+      to: { path: '^test/' },
+    },
+    {
+      name: 'the-product-stands-alone',
+      comment: 'What is shipped imports nothing that is not.',
+      severity: 'error',
+      from: { path: '^(machines|actors|src)/' },
+      to: { path: '^(bench|examples|scripts)/' },
+    },
+    {
+      name: 'no-cycles',
+      comment: 'Modules that import each other in a circle are one module; types count.',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'nothing-unresolved',
+      comment: 'An import that leads nowhere.',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: 'shipped-code-has-its-dependencies',
+      comment: 'What the package imports is in its dependencies.',
+      severity: 'error',
+      from: { path: '^(machines|actors|src)/' },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default', 'types'] },
+  },
+}
