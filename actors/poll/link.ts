@@ -1,0 +1,174 @@
+import type { Delivery, DriverHost, Link, Settlement } from '../../machines/driver.ts'
+import { nextPollDelayMs } from '../../machines/policies.ts'
+import type { PollCommon } from '../poll.ts'
+import type { Journaled, Page } from './finder.ts'
+import { pollError } from './pollError.ts'
+import type { Round, Undelivered } from './round.ts'
+
+/**
+ * When to poll, and what becomes of a page. One poll at a time, never for more rows than there is free credit:
+ *
+ * - at once when `consume` says so, when NOTIFY wakes, and after a full page;
+ * - after a full page for which there is no room: as soon as a quarter of the credit is back, so that pages stay large;
+ * - otherwise after the adaptive delay, with whatever credit there is.
+ *
+ * A poll that fails is the end of the link.
+ */
+export interface PollLink extends Link {
+  /** Something may have come: poll without waiting. */
+  wake(): void
+  /** The connection is gone. Told to the host once. */
+  lose(thrown: unknown): void
+}
+
+export interface PollLinkParts {
+  readonly host: DriverHost
+  readonly options: PollCommon
+  readonly undelivered: Undelivered
+  /** Unique for the life of the process. */
+  nextReceipt(): number
+  poll(limit: number): Promise<Round>
+  /** Closes the connections of the link, in bounded time. Legal twice. */
+  close(): Promise<void>
+}
+
+export const createPollLink = ({ host, options, undelivered, nextReceipt, poll, close }: PollLinkParts): PollLink => {
+  const pageSize = Math.min(options.pageSize ?? host.credit.events, host.credit.events)
+  const roomForMore = Math.ceil(pageSize / 4)
+  const inFlight = new Set<number>()
+  let state: 'connected' | 'consuming' | 'cancelled' | 'over' = 'connected'
+  let paused = false
+  let due = false
+  let more = false
+  let emptyPolls = 0
+  let timer: NodeJS.Timeout | undefined
+  let underWay: Promise<void> | undefined
+
+  const rest = (): void => {
+    clearTimeout(timer)
+    timer = undefined
+  }
+  const fallDue = (): void => {
+    timer = undefined
+    due = true
+    next()
+  }
+
+  const next = (): void => {
+    if (state !== 'consuming' || paused || underWay !== undefined) return
+    const room = host.credit.events - inFlight.size
+    if (room > 0 && (due || (more && room >= roomForMore))) {
+      rest()
+      due = false
+      underWay = run(Math.min(room, pageSize)).then(() => {
+        underWay = undefined
+        next()
+      })
+    } else if (!due && timer === undefined) {
+      timer = setTimeout(fallDue, nextPollDelayMs(toPolicy(options), emptyPolls, Math.random()))
+    }
+  }
+
+  const run = async (limit: number): Promise<void> => {
+    try {
+      const startedAt = performance.now()
+      const round = await poll(limit)
+      if (round === 'busy') {
+        more = false
+        return
+      }
+      deliver(round)
+      more = round.more
+      emptyPolls = round.events.length === 0 ? emptyPolls + 1 : 0
+      const tookMs = Math.round(performance.now() - startedAt)
+      host.log.debug({ events: round.events.length, more, tookMs }, 'polled')
+    } catch (thrown) {
+      lose(thrown)
+    }
+  }
+
+  const deliver = ({ events }: Page): void => {
+    if (state === 'over') return
+    undelivered.page = []
+    if (events.length === 0) return
+    const batch = events.map((event) => toDelivery(event, host.source, nextReceipt()))
+    for (const { receipt } of batch) inFlight.add(receipt)
+    host.deliver(batch)
+  }
+
+  const end = (): void => {
+    state = 'over'
+    rest()
+  }
+
+  const lose = (thrown: unknown): void => {
+    if (state === 'over') return
+    end()
+    close().catch(() => undefined)
+    host.lost(pollError(thrown, 'SOURCE_CONNECTION_LOST'))
+  }
+
+  return {
+    consume: () => {
+      if (state === 'connected') state = 'consuming'
+      due = true
+      next()
+      return Promise.resolve()
+    },
+    settle: (batch: readonly Settlement[]) => {
+      for (const { receipt } of batch) inFlight.delete(receipt)
+      next()
+    },
+    pause: () => {
+      paused = true
+      rest()
+    },
+    resume: () => {
+      paused = false
+      next()
+    },
+    cancel: async () => {
+      if (state !== 'over') state = 'cancelled'
+      rest()
+      await underWay
+    },
+    disconnect: async () => {
+      end()
+      await close()
+      await underWay
+    },
+    wake: () => {
+      due = true
+      emptyPolls = 0
+      next()
+    },
+    lose,
+  }
+}
+
+const toPolicy = ({ pollMs }: PollCommon): { minMs: number; maxMs: number } => ({
+  minMs: pollMs.min,
+  maxMs: pollMs.max,
+})
+
+const toDelivery = (found: Journaled, source: string, receipt: number): Delivery => {
+  const { id, key, type, data, json, extensions, error, seq } = found
+  return {
+    receipt,
+    event: {
+      id,
+      source: `koksmat:${source}`,
+      type,
+      data,
+      partitionkey: key,
+      ...(extensions === undefined ? {} : { extensions }),
+      kind: 'database.trigger',
+      via: source,
+      identified: true,
+    },
+    bytes: Buffer.byteLength(json),
+    redelivered: false,
+    row: { seq, attempts: 0 },
+    ...(error === undefined ? {} : { defect: { error, raw: Buffer.from(json) } }),
+  }
+}
