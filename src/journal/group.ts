@@ -1,0 +1,60 @@
+/**
+ * Turns one call an item into few calls with many: a group forms while the group before it is under way. There is no
+ * timer: a lone item goes at once, and under load groups grow by themselves until the flushing keeps up.
+ *
+ * `flush` gets the items of a group in their order and gives one result for each; when it rejects, all of them do.
+ */
+export const grouped = <Item, Result>(
+  flush: (items: readonly Item[]) => Promise<readonly Result[]>,
+  { maxSize }: { maxSize: number },
+): Grouped<Item, Result> => {
+  let waiting: Waiting<Item, Result>[] = []
+  let underWay: Promise<void> | undefined
+
+  const flushAll = async (): Promise<void> => {
+    await Promise.resolve()
+    while (waiting.length > 0) {
+      const group = waiting.slice(0, maxSize)
+      waiting = waiting.slice(maxSize)
+      await flushGroup(flush, group)
+    }
+    underWay = undefined
+  }
+
+  return {
+    add: (item) =>
+      new Promise((resolve, reject) => {
+        waiting.push({ item, resolve, reject })
+        underWay ??= flushAll()
+      }),
+    idle: async () => {
+      while (underWay !== undefined) await underWay
+    },
+  }
+}
+
+export interface Grouped<Item, Result> {
+  add(item: Item): Promise<Result>
+  /** Resolves when no group is under way or waiting. */
+  idle(): Promise<void>
+}
+
+interface Waiting<Item, Result> {
+  readonly item: Item
+  readonly resolve: (result: Result) => void
+  readonly reject: (error: unknown) => void
+}
+
+const flushGroup = async <Item, Result>(
+  flush: (items: readonly Item[]) => Promise<readonly Result[]>,
+  group: readonly Waiting<Item, Result>[],
+): Promise<void> => {
+  try {
+    const results = await flush(group.map(({ item }) => item))
+    group.forEach(({ resolve }, index) => {
+      resolve(results[index] as Result)
+    })
+  } catch (thrown) {
+    for (const { reject } of group) reject(thrown)
+  }
+}

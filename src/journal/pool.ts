@@ -1,0 +1,122 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import type { Log } from '../../machines/driver.ts'
+import type { Queryable } from '../../machines/journal.ts'
+import { unavailable } from './failures.ts'
+
+/**
+ * Connections to the journal's database. Nothing here relies on the state of a session, and no timeout is asked of the
+ * server at connect, so PgBouncer in transaction mode may stand in between. A query that is not answered in time fails,
+ * and its connection is discarded: a frozen server must not hang its callers.
+ */
+export interface Pool extends Queryable {
+  connect(): Promise<Connection>
+  /** Waits for connections in use, at most `withinMs`; then cuts them. */
+  end(withinMs: number): Promise<void>
+}
+
+export interface Connection {
+  /** `timeoutMs` 0: wait for ever. */
+  query<Row extends object>(text: string, values: readonly unknown[], timeoutMs: number): Promise<Answered<Row>>
+  /** Several statements in one round trip; gives the rows of the last. */
+  script<Row extends object>(text: string, timeoutMs: number): Promise<Row[]>
+  /** Back into the pool; `broken`: out of it. */
+  release(broken: boolean): void
+}
+
+export interface Answered<Row> {
+  readonly rows: Row[]
+  readonly rowCount: number | null
+  readonly command: string
+}
+
+export interface PoolOptions {
+  readonly url: string
+  readonly size: number
+  readonly applicationName: string
+  readonly log: Log
+  readonly onAnswered?: () => void
+  readonly onFailed?: (thrown: unknown) => void
+}
+
+export const connectTimeoutMs = 5_000
+export const queryTimeoutMs = 10_000
+
+export const createPool = (options: PoolOptions): Pool => {
+  const { log, onAnswered, onFailed } = options
+  const clients = new Set<pg.PoolClient>()
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: options.size,
+    application_name: options.applicationName,
+    connectionTimeoutMillis: connectTimeoutMs,
+    keepAlive: true,
+  })
+  const noted = (error: Error): void => log.debug({ err: error }, 'journal connection lost')
+  pool.on('error', noted)
+  pool.on('connect', (client) => {
+    clients.add(client)
+    client.on('error', noted)
+  })
+  pool.on('remove', (client) => clients.delete(client))
+  let ended: Promise<void> | undefined
+
+  const watched = async <Result>(answer: Promise<Result>): Promise<Result> => {
+    try {
+      const result = await answer
+      onAnswered?.()
+      return result
+    } catch (thrown) {
+      onFailed?.(thrown)
+      throw thrown
+    }
+  }
+
+  const connect = async (): Promise<Connection> => {
+    if (ended !== undefined) throw unavailable()
+    const client = await watched(pool.connect())
+    const ask = <Result>(text: string, values: readonly unknown[] | undefined, timeoutMs: number): Promise<Result> => {
+      const query = { text, ...(values === undefined ? {} : { values: [...values] }), query_timeout: timeoutMs }
+      return watched(client.query(query) as Promise<unknown> as Promise<Result>)
+    }
+    return {
+      query: (text, values, timeoutMs) => ask(text, values, timeoutMs),
+      script: async <Row extends object>(text: string, timeoutMs: number) => {
+        const results = await ask<Answered<Row> | Answered<Row>[]>(text, undefined, timeoutMs)
+        return (Array.isArray(results) ? results.at(-1)?.rows : results.rows) ?? []
+      },
+      release: (broken) => client.release(broken),
+    }
+  }
+
+  return {
+    connect,
+    query: async (text, values = []) => {
+      const connection = await connect()
+      try {
+        const answered = await connection.query<never>(text, values, queryTimeoutMs)
+        connection.release(false)
+        return answered
+      } catch (thrown) {
+        connection.release(true)
+        throw thrown
+      }
+    },
+    end: (withinMs) => {
+      ended ??= endWithin(pool, clients, withinMs)
+      return ended
+    },
+  }
+}
+
+const endWithin = async (pool: pg.Pool, clients: ReadonlySet<pg.PoolClient>, withinMs: number): Promise<void> => {
+  const timer = new AbortController()
+  const late = sleep(withinMs, undefined, { signal: timer.signal }).then(
+    () => {
+      for (const client of clients) client.connection.stream.destroy()
+    },
+    () => undefined,
+  )
+  await Promise.race([pool.end(), late])
+  timer.abort()
+}

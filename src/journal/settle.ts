@@ -1,0 +1,87 @@
+import { type Ending, journalQueue, type Queryable } from '../../machines/journal.ts'
+import type { Base } from './base.ts'
+import { isDataRefused } from './failures.ts'
+import { type Plan, planOf, standsAlone } from './plan.ts'
+import { createSteps, type Held } from './steps.ts'
+
+/**
+ * Makes endings durable, in as few statements as they need: most groups are one `delete`, which needs no transaction.
+ * It does not give up: a settlement that was not written would be done again.
+ *
+ * A row that is not leased to this replica any more is left alone, with everything its ending wanted to write.
+ */
+interface Settled {
+  readonly lost: number
+  /** When rows of a queue fall due, in ms. */
+  readonly wakes: ReadonlyMap<string, number>
+}
+
+export const createSettle = (base: Base): ((endings: readonly Ending[]) => Promise<void>) => {
+  const steps = createSteps(base.names, base.replica)
+
+  const write = async (tx: Queryable, plan: Plan, asRaw: boolean): Promise<Settled> => {
+    const effective = new Set(plan.effects.filter(({ row, keepMs }) => row === undefined && keepMs === undefined))
+    let lost = 0
+    const held: Held[] = []
+    if (plan.doneRows.length > 0) {
+      const found = await steps.finish(tx, plan.doneRows)
+      lost += plan.doneRows.length - found.held
+      for (const ending of found.effective) effective.add(ending)
+    }
+    if (plan.marks.length > 0) for (const ending of await steps.mark(tx, plan.marks)) effective.add(ending)
+    const effects = plan.effects.filter((ending) => effective.has(ending))
+    if (effects.length > 0) {
+      await steps.emit(tx, effects, asRaw)
+      await steps.count(tx, effects)
+    }
+    if (plan.failedRows.length > 0) held.push(...(await steps.failRows(tx, plan.failedRows)))
+    if (plan.failedEvents.length > 0) await steps.failEvents(tx, plan.failedEvents, asRaw)
+    if (plan.movedRows.length > 0) held.push(...(await steps.moveRows(tx, plan.movedRows)))
+    if (plan.movedEvents.length > 0) await steps.moveEvents(tx, plan.movedEvents, asRaw)
+    if (plan.releasedRows.length > 0) held.push(...(await steps.releaseRows(tx, plan.releasedRows)))
+    if (plan.over.length > 0) await steps.endBegun(tx, plan.over)
+    if (plan.givenUp.length > 0) await steps.freeBegun(tx, plan.givenUp)
+    lost += plan.failedRows.length + plan.movedRows.length + plan.releasedRows.length - held.length
+    return { lost, wakes: wakesOf(plan, held) }
+  }
+
+  const persist = async (plan: Plan): Promise<Settled> => {
+    const persistAs = (asRaw: boolean): Promise<Settled> =>
+      standsAlone(plan)
+        ? base.untilDone(() => write(base.pool, plan, asRaw))
+        : base.once((tx) => write(tx, plan, asRaw))
+    try {
+      return await persistAs(false)
+    } catch (thrown) {
+      if (!isDataRefused(thrown)) throw thrown
+      return persistAs(true)
+    }
+  }
+
+  return async (endings) => {
+    if (endings.length === 0) return
+    const { lost, wakes } = await persist(planOf(endings))
+    if (lost > 0) {
+      base.log.warn({ lost, of: endings.length }, 'journal rows were not leased to this replica any more')
+      base.leaseLost()
+    }
+    for (const [queue, ms] of wakes) base.wakes.in(queue, ms)
+  }
+}
+
+const never = Number.POSITIVE_INFINITY
+
+const wakesOf = (plan: Plan, held: readonly Held[]): ReadonlyMap<string, number> => {
+  const wakes = new Map<string, number>()
+  const wake = (queue: string, ms: number): void => {
+    wakes.set(queue, Math.min(ms, wakes.get(queue) ?? never))
+  }
+  const dueIn = new Map(plan.failedRows.map(({ row, as, dueInMs }) => [row.seq, as === 'park' ? never : dueInMs]))
+  for (const { seq, queue } of held) wake(queue, dueIn.get(seq) ?? 0)
+  for (const { as, queue, dueInMs } of plan.failedEvents) if (as === 'retry') wake(queue, dueInMs)
+  for (const { queue } of plan.movedEvents) wake(queue, 0)
+  for (const { emits = [], emitDelaysMs = [] } of plan.effects) {
+    for (const index of emits.keys()) wake(journalQueue, emitDelaysMs[index] ?? 0)
+  }
+  return wakes
+}
