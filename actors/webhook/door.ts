@@ -147,8 +147,9 @@ export const createDoor = (options: WebhookOptions, host: DriverHost, shared: Do
       const refusal = refuseByState() ?? reader.refuse(request)
       const taken = refusal ?? (await countedIn(() => takeIn(request, response)))
       if (taken === 'gone') return
-      const reply = 'reply' in taken ? await taken.reply : taken
-      reportRefusal(reply)
+      const isHandedOver = 'reply' in taken
+      if (!isHandedOver) reportRefusal(taken)
+      const reply = isHandedOver ? await taken.reply : taken
       sendReply(request, response, reply, isShut || shared.isShedding())
     },
     open() {

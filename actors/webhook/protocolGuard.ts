@@ -1,6 +1,6 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { lingerMs, problem } from './replies.ts'
+import { isClosing, lingerMs, problem } from './replies.ts'
 
 /**
  * Answers what the HTTP parser itself refuses (malformed or smuggling shapes, heads that are too large or too slow),
@@ -37,8 +37,8 @@ export const createProtocolGuard = (): ProtocolGuard => {
       latest.set(request.socket, { request, response, alone: isFinished(request.socket) })
     },
     refuse(error, socket) {
-      // The parser complains again about each further piece of what it has refused.
-      if (refused.has(socket)) return
+      // The parser complains again about each further piece of what it, or we, have refused already.
+      if (refused.has(socket) || isClosing(socket)) return
       refused.add(socket)
       if (!socket.writable || error.code === 'ECONNRESET' || !mayAnswer(socket)) return void socket.destroy()
       socket.end(rawReply(statusOf[error.code ?? ''] ?? 400))
