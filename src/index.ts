@@ -1,12 +1,13 @@
 /** The public API of koksmat-controller. */
+
+export { ControllerError, type ErrorCode, errorCodes } from '../machines/errors.ts'
 export type { ArrivedEvent, EventKind, SourceKind } from '../machines/event.ts'
 export type { Queryable } from '../machines/journal.ts'
-export { ControllerError, type ErrorCode, errorCodes } from '../machines/errors.ts'
 export {
   type AtomicContext,
   type ControllerDefinition,
-  defineController,
   type Duration,
+  defineController,
   type EmitOptions,
   type EnvReference,
   env,

@@ -124,6 +124,8 @@ interface AnyPollSource extends CreditOptions, PollingOptions {
   readonly url?: string | EnvReference
   /** A channel of that database whose NOTIFY makes it look at once. */
   readonly notify?: string
+  /** Where to listen for it (default: `url`). For a `url` that leads through a pooler, which does not pass NOTIFY on. */
+  readonly notifyUrl?: string | EnvReference
   /** Type of the events, or a function of the row. */
   readonly type: PollOptions['type']
   /** Most rows taken at a time (default: what the credit leaves). */
