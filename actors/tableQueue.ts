@@ -1,0 +1,130 @@
+import type { Delivery, Driver, DriverHost, Link, Settlement } from '../machines/driver.ts'
+import { toControllerError } from '../machines/errors.ts'
+import type { Claimed, Intake } from '../machines/journal.ts'
+import { nextPollDelayMs } from '../machines/policies.ts'
+
+/**
+ * The table queue: events that wait in a queue of the journal, put there by `koksmat.enqueue(…)` in an application's own
+ * transaction, or by the controller itself (retries, emitted events, orphans of a dead replica).
+ *
+ * Pages of due rows are leased, as many as there is free credit: at the start, when NOTIFY says so, at once again after
+ * a full page or when credit comes back after one, and otherwise when the poll falls due. One claim at a time.
+ *
+ * A row is settled in the journal, by whoever handled its event; the driver hears of it only to count its credit.
+ */
+export interface TableQueueOptions {
+  readonly queue: string
+  /** Between polls: `min` while there is work, doubled with each empty poll up to `max`. */
+  readonly pollMs: { readonly min: number; readonly max: number }
+}
+
+const maxPage = 1_000
+
+export const createTableQueueDriver = (options: TableQueueOptions, intake: Intake): Driver => {
+  let receipts = 0
+  const nextReceipt = (): number => ++receipts
+  return {
+    kind: 'queue.event',
+    connect: async (host) => {
+      try {
+        await intake.claim(options.queue, 0)
+      } catch (thrown) {
+        throw toControllerError(thrown, 'SOURCE_CONNECT_FAILED')
+      }
+      return createLink(options, intake, host, nextReceipt)
+    },
+  }
+}
+
+const createLink = (options: TableQueueOptions, intake: Intake, host: DriverHost, nextReceipt: () => number): Link => {
+  const { queue, pollMs } = options
+  const unsettled = new Set<number>()
+  let stage: 'connected' | 'consuming' | 'paused' | 'over' = 'connected'
+  let claiming: Promise<void> | undefined
+  let again = false
+  let pageWasFull = false
+  let emptyPolls = 0
+  let timer: NodeJS.Timeout | undefined
+
+  const look = (): void => {
+    again = true
+    if (stage !== 'consuming' || claiming !== undefined) return
+    clearTimeout(timer)
+    claiming = claimAll()
+  }
+
+  const claimAll = async (): Promise<void> => {
+    try {
+      while (again && stage === 'consuming') await claimPage()
+    } catch (thrown) {
+      lose(thrown)
+    }
+    claiming = undefined
+    if (stage !== 'consuming') return
+    const policy = { minMs: pollMs.min, maxMs: pollMs.max }
+    timer = setTimeout(look, nextPollDelayMs(policy, emptyPolls, Math.random()))
+  }
+
+  const claimPage = async (): Promise<void> => {
+    again = false
+    const limit = Math.min(maxPage, host.credit.events - unsettled.size)
+    pageWasFull = true
+    if (limit <= 0) return
+    const page = await intake.claim(queue, limit)
+    pageWasFull = page.length === limit
+    emptyPolls = page.length > 0 ? 0 : emptyPolls + 1
+    again ||= pageWasFull
+    if (page.length > 0) host.deliver(page.map(deliveryOf))
+  }
+
+  const deliveryOf = (claimed: Claimed): Delivery => {
+    const receipt = nextReceipt()
+    unsettled.add(receipt)
+    // Whoever enqueues knows the queue's name, not that of the source that listens to it.
+    if (claimed.event.via !== queue) return { ...claimed, receipt }
+    return { ...claimed, event: { ...claimed.event, via: host.source }, receipt }
+  }
+
+  const lose = (thrown: unknown): void => {
+    if (stage === 'over') return
+    end()
+    host.lost(toControllerError(thrown, 'SOURCE_CONNECTION_LOST'))
+  }
+
+  const end = (): void => {
+    stage = 'over'
+    clearTimeout(timer)
+    stopWaking()
+  }
+
+  const stopWaking = intake.onWake(queue, look)
+
+  const cancel = async (): Promise<void> => {
+    end()
+    await claiming
+  }
+
+  return {
+    consume: async () => {
+      if (stage !== 'connected') return
+      stage = 'consuming'
+      look()
+    },
+    settle: (batch: readonly Settlement[]) => {
+      for (const { receipt } of batch) unsettled.delete(receipt)
+      if (pageWasFull) look()
+    },
+    pause: () => {
+      if (stage !== 'consuming') return
+      stage = 'paused'
+      clearTimeout(timer)
+    },
+    resume: () => {
+      if (stage !== 'paused') return
+      stage = 'consuming'
+      look()
+    },
+    cancel,
+    disconnect: cancel,
+  }
+}
