@@ -7,7 +7,6 @@ import { consumerOptions, type KafkaOptions } from './kafka/options.ts'
 import { settledWithin } from './kafka/within.ts'
 
 export type { KafkaOptions, KafkaRecordView, KafkaSasl } from './kafka/options.ts'
-export { createKafkaPublisher, type KafkaMessage, type KafkaPublisher } from './kafka/publisher.ts'
 
 /**
  * The Kafka driver: one member of a consumer group, at least once, in order within a partition.

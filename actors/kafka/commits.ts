@@ -62,7 +62,11 @@ export const createCommits = (
 
   const flush = (): Promise<void> => {
     if (underWay !== undefined) return underWay.done
-    if (held || !client.isActive() || client.memberId === null) return Promise.resolve()
+    return held || !client.isActive() ? Promise.resolve() : send()
+  }
+
+  const send = (): Promise<void> => {
+    if (client.memberId === null) return Promise.resolve()
     const due: (() => void)[] = []
     const request: CommitRequest = { offsets: [] }
     for (const track of tracks.all()) {
@@ -97,7 +101,8 @@ export const createCommits = (
     touch,
     flush,
     hold() {
-      void flush()
+      // By now the library has stopped its heartbeat, so the member is not active any more, but still a member.
+      if (!held && underWay === undefined) void send()
       held = true
     },
     fence() {

@@ -8,7 +8,9 @@ export const kafkaError = (thrown: unknown, code: ErrorCode): ControllerError =>
   if (thrown instanceof ControllerError) return thrown
   const reason = innermost(thrown)
   if (/unknown topic|UNKNOWN_TOPIC/i.test(reason)) {
-    return new ControllerError('SOURCE_NOT_FOUND', `Kafka: ${reason} Create the topic, or correct "topics".`, { cause: thrown })
+    return new ControllerError('SOURCE_NOT_FOUND', `Kafka: ${reason} Create the topic, or correct "topics".`, {
+      cause: thrown,
+    })
   }
   return new ControllerError(code, `Kafka: ${reason}`, { cause: thrown })
 }

@@ -34,7 +34,12 @@ export type KafkaConsumer = Consumer<Buffer, Buffer, Buffer, Buffer>
  *
  * After `cancel` there are no new streams, but the tracks of partitions that stay ours live on: their commits work.
  */
-export const createLink = (consumer: KafkaConsumer, options: KafkaOptions, host: DriverHost, receipts: () => number): Link => {
+export const createLink = (
+  consumer: KafkaConsumer,
+  options: KafkaOptions,
+  host: DriverHost,
+  receipts: () => number,
+): Link => {
   const decode = createDecoder(host.source, options)
   const holes = createHoles(host)
   const tracks = createTracks(options.from === 'latest', ({ topic, partition }) =>
@@ -69,7 +74,8 @@ export const createLink = (consumer: KafkaConsumer, options: KafkaOptions, host:
       crowded ||= track.lead >= maxLead
       if (track.due() !== undefined) void commits.flush()
     }
-    if (over || moving || rewinding || paused || cancelled || crowded || inFlight.size >= host.credit.events) stream?.halt()
+    if (over || moving || rewinding || paused || cancelled || crowded || inFlight.size >= host.credit.events)
+      stream?.halt()
     else if (inFlight.size <= host.credit.events / 2) stream?.flow()
   }
 
@@ -116,7 +122,8 @@ export const createLink = (consumer: KafkaConsumer, options: KafkaOptions, host:
       opened: () => {
         for (const { topic, partitions } of consumer.assignments ?? []) {
           for (const partition of partitions) {
-            if (tracks.get(topic, partition) === undefined) tracks.begin(topic, partition, next.fetchOffset(topic, partition))
+            if (tracks.get(topic, partition) === undefined)
+              tracks.begin(topic, partition, next.fetchOffset(topic, partition))
           }
         }
         commits.touch()
@@ -124,7 +131,10 @@ export const createLink = (consumer: KafkaConsumer, options: KafkaOptions, host:
       moved: () => {
         for (const track of [...tracks.all()]) {
           if (!holes.moved(track, next.fetchOffset(track.topic, track.partition))) continue
-          host.log.warn({ topic: track.topic, partition: track.partition }, 'log was cut behind what was read; reading anew')
+          host.log.warn(
+            { topic: track.topic, partition: track.partition },
+            'log was cut behind what was read; reading anew',
+          )
           return reopen()
         }
       },
@@ -178,7 +188,9 @@ export const createLink = (consumer: KafkaConsumer, options: KafkaOptions, host:
   }
 
   consumer.on('error', (error) => lost(connectionLost('it could not join its group again', error)))
-  consumer.on('consumer:heartbeat:stalled', ({ lastError }) => lost(connectionLost('its heartbeats stalled', lastError)))
+  consumer.on('consumer:heartbeat:stalled', ({ lastError }) =>
+    lost(connectionLost('its heartbeats stalled', lastError)),
+  )
   consumer.on('consumer:group:rebalance', revoked)
   consumer.on('consumer:group:join', ({ memberId, generationId, isLeader, assignments }) => {
     commits.fence()
@@ -208,7 +220,7 @@ export const createLink = (consumer: KafkaConsumer, options: KafkaOptions, host:
 
   const lost = (error: ControllerError): void => {
     if (over || closing !== undefined) return
-    void (closing ??= close())
+    closing = close()
     host.lost(error)
   }
 
@@ -237,10 +249,9 @@ export const createLink = (consumer: KafkaConsumer, options: KafkaOptions, host:
         onPartitionsAdded: (topic, count) => void growGroup(topic, count),
       })
       try {
-        await (opening = open())
+        await open()
       } catch (thrown) {
-        opening = Promise.resolve()
-        void (closing ??= close())
+        closing ??= close()
         throw kafkaError(thrown, 'SOURCE_CONNECT_FAILED')
       }
     },

@@ -73,7 +73,7 @@ export const rebalanceTimeoutMs = (options: Pick<KafkaOptions, 'sessionTimeoutMs
 interface ClientOptions extends KafkaSecurity {
   readonly clientId: string
   readonly bootstrapBrokers: string[]
-  readonly strict: true
+  readonly strict: boolean
   readonly retries: number
   readonly retryDelay: number
 }

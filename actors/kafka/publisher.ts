@@ -7,6 +7,8 @@ export interface KafkaMessage {
   /** `null` is a tombstone. */
   readonly value: string | Uint8Array | null
   readonly headers?: Readonly<Record<string, string>>
+  /** Default: by the key, and without one in turn. */
+  readonly partition?: number
 }
 
 export interface KafkaPublisher {
@@ -20,12 +22,15 @@ export const createKafkaPublisher = (brokers: readonly string[], security: Kafka
   const producer = new Producer<Buffer, Buffer, Buffer, Buffer>({
     ...clientOptions(brokers, 'koksmat-controller-send', security),
     acks: -1,
+    // Strict validation knows no tombstones.
+    strict: false,
   })
   return {
     async publish(topic, messages) {
       await producer.send({
-        messages: messages.map(({ key, value, headers }) => ({
+        messages: messages.map(({ key, value, headers, partition }) => ({
           topic,
+          ...(partition === undefined ? {} : { partition }),
           ...(key === undefined ? {} : { key: Buffer.from(key) }),
           ...(value === null ? {} : { value: Buffer.from(value) }),
           ...(headers === undefined ? {} : { headers: headersOf(headers) }),

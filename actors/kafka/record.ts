@@ -59,9 +59,15 @@ export const createDecoder = (
       },
     })
     if (tooLarge) {
-      return { event: { ...decoded.event, data: undefined }, bytes, defect: { error: tooLargeError(bytes, options), raw: value ?? nothing } }
+      return {
+        event: { ...decoded.event, data: undefined },
+        bytes,
+        defect: { error: tooLargeError(bytes, options), raw: value ?? nothing },
+      }
     }
-    return decoded.defect === undefined ? { event: decoded.event, bytes } : { event: decoded.event, bytes, defect: decoded.defect }
+    return decoded.defect === undefined
+      ? { event: decoded.event, bytes }
+      : { event: decoded.event, bytes, defect: decoded.defect }
   }
 }
 

@@ -8,9 +8,11 @@ export interface WatchedClient {
   metadata(request: { topics: string[]; forceUpdate: true; retries: 0 }): Promise<{
     readonly topics: ReadonlyMap<string, { readonly partitionsCount: number }>
   }>
-  listOffsets(request: { topics: string[]; partitions: Record<string, number[]>; timestamp: bigint }): Promise<
-    ReadonlyMap<string, readonly bigint[]>
-  >
+  listOffsets(request: {
+    topics: string[]
+    partitions: Record<string, number[]>
+    timestamp: bigint
+  }): Promise<ReadonlyMap<string, readonly bigint[]>>
 }
 
 export interface WatchOptions {
@@ -35,7 +37,12 @@ const latest = -1n
  *
  * Returns the end of the watch.
  */
-export const startWatch = (client: WatchedClient, tracks: Tracks, host: DriverHost, options: WatchOptions): (() => void) => {
+export const startWatch = (
+  client: WatchedClient,
+  tracks: Tracks,
+  host: DriverHost,
+  options: WatchOptions,
+): (() => void) => {
   const partitionCounts = new Map<string, number>()
   let lastSeenAt = Date.now()
   let ticks = 0
