@@ -1,8 +1,8 @@
 import { ControllerError } from '../../machines/errors.ts'
 import type { Queryable } from '../../machines/journal.ts'
-import type { ConditionOptions } from '../poll.ts'
 import type { Database } from './database.ts'
 import type { Finder, Found, Watch } from './finder.ts'
+import type { ConditionOptions } from './options.ts'
 import { foundRow, journalFound } from './rows.ts'
 import { isLive, subquery } from './sql.ts'
 

@@ -1,7 +1,7 @@
 import type { Log } from '../../machines/driver.ts'
 import type { ControllerError } from '../../machines/errors.ts'
 import type { Queryable } from '../../machines/journal.ts'
-import type { PollOptions } from '../poll.ts'
+import type { PollCommon } from './options.ts'
 
 /**
  * One way of finding rows and making events of them. `find` runs in a transaction of the journal, under the lock of the
@@ -45,7 +45,7 @@ export interface Watch {
   readonly source: string
   /** CloudEvents `source` of its events. */
   readonly ceSource: string
-  readonly type: PollOptions['type']
+  readonly type: PollCommon['type']
   /** The journal's schema, quoted. */
   readonly schema: string
   replica(): string

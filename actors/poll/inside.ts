@@ -1,5 +1,5 @@
-import type { TriggerOptions } from '../poll.ts'
 import type { Finder, Journaled, Watch } from './finder.ts'
+import type { TriggerOptions } from './options.ts'
 import { foundRow, insertEvents, writeTypes } from './rows.ts'
 import { isLive, isSeen } from './sql.ts'
 import { checkTable } from './table.ts'

@@ -1,7 +1,7 @@
 import type { Delivery, DriverHost, Link, Settlement } from '../../machines/driver.ts'
 import { nextPollDelayMs } from '../../machines/policies.ts'
-import type { PollCommon } from '../poll.ts'
 import type { Journaled, Page } from './finder.ts'
+import type { PollCommon } from './options.ts'
 import { pollError } from './pollError.ts'
 import type { Round, Undelivered } from './round.ts'
 

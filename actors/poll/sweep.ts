@@ -1,7 +1,7 @@
 import type { Queryable } from '../../machines/journal.ts'
-import type { TriggerOptions } from '../poll.ts'
 import type { Database } from './database.ts'
 import type { Finder, Watch } from './finder.ts'
+import type { TriggerOptions } from './options.ts'
 import { foundRow, journalFound } from './rows.ts'
 import { condition, isLive, quoteTable, versionOf } from './sql.ts'
 import { checkTable } from './table.ts'

@@ -1,7 +1,7 @@
 import type { Log } from '../../machines/driver.ts'
 import { ControllerError } from '../../machines/errors.ts'
 import type { Queryable } from '../../machines/journal.ts'
-import type { TriggerOptions } from '../poll.ts'
+import type { TriggerOptions } from './options.ts'
 import { quoteTable } from './sql.ts'
 
 export interface TableFacts {

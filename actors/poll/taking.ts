@@ -1,5 +1,5 @@
 import { ControllerError } from '../../machines/errors.ts'
-import type { TriggerOptions } from '../poll.ts'
+import type { TriggerOptions } from './options.ts'
 import { condition, isLive, ownName, quoteName, quoteTable, rowAsJson, versionOf } from './sql.ts'
 
 /**
