@@ -46,12 +46,6 @@ const options = shape({
     'the name of a lock, or true for the one of the controller',
   ).exactOptional(),
   long: fitting(z.literal(true), 'true').exactOptional(),
-}).refine(({ atomic, long }) => atomic === undefined || long === undefined, {
-  error: 'is both `atomic` and `long`',
-  params: {
-    expected:
-      'one of them: a transaction cannot stay open that long; let the long handler emit an event to an atomic one',
-  },
 })
 
 /** A handler as `on` or `ignore` described it. */
@@ -60,6 +54,9 @@ export const handler: Field<ResolvedHandler> = z.unknown().transform((value, con
     return refuse(context, 'is not a handler', 'what on() or ignore() returns')
   const type = part(z.object({ type: pattern }), value, context)
   const given = part(options, value['options'], context)
+  if (value['options']['atomic'] !== undefined && value['options']['long'] !== undefined) {
+    refuse(context, 'is both `atomic` and `long`', 'one of them; a long handler can emit an event to an atomic one')
+  }
   const handle = part(
     z.object({ handle: functionOf<NonNullable<HandlerDefinition['handle']>>().exactOptional() }),
     value['handle'] === undefined ? {} : value,

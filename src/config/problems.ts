@@ -23,14 +23,16 @@ export const configInvalid = (problems: readonly Problem[], cause?: unknown): Co
   })
 }
 
-/** `['sources', 'orders', 'topics', 0]` as `sources.orders.topics[0]`. */
+/** `['sources', 'orders', 'topics', 0]` as `sources.orders.topics[0]`; the empty path is the definition itself. */
 export const pathText = (path: readonly PropertyKey[]): string =>
-  path.reduce<string>((text, part) => {
-    if (typeof part === 'number') return `${text}[${part}]`
-    const name = String(part)
-    if (!/^[\w$-]+$/.test(name)) return `${text}[${JSON.stringify(name)}]`
-    return text === '' ? name : `${text}.${name}`
-  }, '')
+  path.length === 0
+    ? 'definition'
+    : path.reduce<string>((text, part) => {
+        if (typeof part === 'number') return `${text}[${part}]`
+        const name = String(part)
+        if (!/^[\w$-]+$/.test(name)) return `${text}[${JSON.stringify(name)}]`
+        return text === '' ? name : `${text}.${name}`
+      }, '')
 
 /** The name that was probably meant, when one is near enough. */
 export const nearest = (name: string, known: Iterable<string>): string | undefined => {

@@ -48,6 +48,7 @@ export const brokers = (environment: Environment, variable: string, instead: str
   )
   return z
     .unknown()
+    .optional()
     .transform((value, context) => (Array.isArray(value) ? checkedBrokers(value, context) : part(list, value, context)))
 }
 
@@ -65,22 +66,26 @@ const isBroker = (text: string): boolean => {
   return port !== undefined && Number(port) >= 1 && Number(port) <= 65_535
 }
 
+/** Begins as optional, so that an absent option still gets the chance of its variable. */
 const reference = (environment: Environment, expected: string, variable?: string, instead?: string): Field<Read> =>
-  z.unknown().transform((value, context): Read => {
-    if (typeof value === 'string' && value.trim() !== '') return { text: value }
-    if (isPlainObject(value)) {
-      const { env: name, fallback } = value
-      if (typeof name !== 'string' || !/^[A-Za-z_]\w*$/.test(name))
-        return refuse(context, found(value), `${expected}, or env('NAME')`)
-      const lookup = environment.secret(name)
-      const missing = lookup.value === undefined && lookup.problem === undefined
-      if (missing && typeof fallback === 'string' && fallback !== '') return { text: fallback }
-      return readOf(context, name, lookup, 'a value in one of the two')
-    }
-    if (value !== undefined || variable === undefined) return refuse(context, found(value), expected, hidden)
-    const stead = instead === undefined ? '' : `, or ${instead}`
-    return readOf(context, variable, environment.secret(variable), `${expected} here or in one of the two${stead}`)
-  })
+  z
+    .unknown()
+    .optional()
+    .transform((value, context): Read => {
+      if (typeof value === 'string' && value.trim() !== '') return { text: value }
+      if (isPlainObject(value)) {
+        const { env: name, fallback } = value
+        if (typeof name !== 'string' || !/^[A-Za-z_]\w*$/.test(name))
+          return refuse(context, found(value), `${expected}, or env('NAME')`)
+        const lookup = environment.secret(name)
+        const missing = lookup.value === undefined && lookup.problem === undefined
+        if (missing && typeof fallback === 'string' && fallback !== '') return { text: fallback }
+        return readOf(context, name, lookup, 'a value in one of the two')
+      }
+      if (value !== undefined || variable === undefined) return refuse(context, found(value), expected, hidden)
+      const stead = instead === undefined ? '' : `, or ${instead}`
+      return readOf(context, variable, environment.secret(variable), `${expected} here or in one of the two${stead}`)
+    })
 
 const readOf = (context: z.core.$RefinementCtx, name: string, lookup: Lookup, expected: string): Read => {
   if (lookup.problem !== undefined) return refuse(context, lookup.problem, lookup.expected, name)

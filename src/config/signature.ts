@@ -19,15 +19,30 @@ export const signature = (environment: Environment): Field<SignatureScheme> =>
   z.unknown().transform((value, context): SignatureScheme => {
     if (!isSignature(value)) return refuse(context, found(value), expected, hidden)
     const build = part(builders[value.scheme], value.options ?? {}, context)
-    const secrets = value.secrets.map((each) => part(secret(environment), each, context))
     if (context.issues.length > 0) return z.NEVER
-    try {
-      return build(secrets)
-    } catch (thrown) {
-      if (!(thrown instanceof ControllerError)) throw thrown
-      return refuse(context, thrown.message.replace(/\.$/, ''), 'a secret that fits the scheme', hidden)
-    }
+    const secrets = value.secrets.map((each) => usableSecret(environment, build, each, context))
+    return context.issues.length > 0 ? z.NEVER : build(secrets)
   })
+
+/** Each secret is tried alone, so that every bad one is told. */
+const usableSecret = (
+  environment: Environment,
+  build: Build,
+  described: unknown,
+  context: z.core.$RefinementCtx,
+): string => {
+  const before = context.issues.length
+  const read = part(secret(environment), described, context)
+  if (context.issues.length > before) return z.NEVER
+  try {
+    build([read])
+    return read
+  } catch (thrown) {
+    if (!(thrown instanceof ControllerError)) throw thrown
+    const variable = isPlainObject(described) ? String(described['env']) : hidden
+    return refuse(context, thrown.message.replace(/\.$/, ''), 'a secret that fits the scheme', variable)
+  }
+}
 
 /** Reads the options of a scheme; what is left to give are the secrets. */
 const builders: Readonly<Record<SignatureDefinition['scheme'], Field<Build>>> = {
@@ -60,4 +75,5 @@ const isSignature = (value: unknown): value is SignatureDefinition =>
   isPlainObject(value) &&
   typeof value['scheme'] === 'string' &&
   Object.hasOwn(builders, value['scheme']) &&
-  Array.isArray(value['secrets'])
+  Array.isArray(value['secrets']) &&
+  (value['secrets'].length > 0 || value['scheme'] === 'unsigned')
