@@ -174,10 +174,10 @@ describe('draining', () => {
 
   test('100 clients that are slow with their head, their body or their reading are cut, and disconnect ends in time', async () => {
     const { port, link } = await start()
+    const sockets = Array.from({ length: 100 }, () => open(port))
     let connected = 0
     let closed = 0
-    for (let i = 0; i < 100; i++) {
-      const socket = open(port)
+    for (const [i, socket] of sockets.entries()) {
       socket.on('connect', () => (connected += 1))
       socket.on('close', () => (closed += 1))
       if (i % 3 !== 0) socket.resume()
@@ -189,6 +189,7 @@ describe('draining', () => {
     await link.disconnect()
     expect(performance.now() - at).toBeLessThan(2_500)
     await expect(fetch(`http://127.0.0.1:${port}/`)).rejects.toThrow()
+    for (const socket of sockets) socket.destroy()
   })
 
   test('shedding: answers close their connection while requests are still taken', async () => {

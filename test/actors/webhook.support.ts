@@ -43,8 +43,11 @@ export const journalDown = async (): Promise<never> => {
 }
 
 export interface Started {
+  /** Name of the source. */
+  readonly source: string
   readonly link: Link
   readonly server: WebhookServer
+  /** The journal of this source, unless the test brought its own. */
   readonly intake: RememberingIntake
   readonly batches: (readonly Delivery[])[]
   readonly deliveries: () => readonly Delivery[]
@@ -61,7 +64,7 @@ export type StartOptions = Partial<WebhookOptions> & {
   readonly creditBytes?: number
   readonly headersTimeoutMs?: number
   readonly server?: WebhookServer
-  readonly intake?: RememberingIntake
+  readonly journal?: Pick<Intake, 'accept'>
   readonly consume?: boolean
   readonly source?: string
 }
@@ -87,7 +90,7 @@ export const startWebhook = async (options: StartOptions = {}): Promise<Started>
   } = options
   const given = headersTimeoutMs === undefined ? {} : { headersTimeoutMs }
   const server = options.server ?? createWebhookServer({ host: '127.0.0.1', port: 0, log: silent, ...given })
-  const intake = options.intake ?? createRememberingIntake()
+  const intake = createRememberingIntake()
   const batches: (readonly Delivery[])[] = []
   const refusals = new Map<string, number>()
   const host: DriverHost = {
@@ -101,10 +104,11 @@ export const startWebhook = async (options: StartOptions = {}): Promise<Started>
     gauge: (_name, value, labels) => void refusals.set(labels?.['reason'] ?? '', value),
   }
   const resolved: WebhookOptions = { ...defaults, ...rest }
-  const link = await createWebhookDriver(resolved, { server, intake }).connect(host)
+  const link = await createWebhookDriver(resolved, { server, intake: options.journal ?? intake }).connect(host)
   if (consume) await link.consume()
   const port = server.address()?.port as number
   return {
+    source,
     link,
     server,
     intake,
