@@ -78,21 +78,22 @@ export const createCommits = (
     if (due.length === 0) return Promise.resolve()
 
     const fenced = (): boolean => request.offsets.length === 0
+    const over = (): void => {
+      if (underWay?.request === request) underWay = undefined
+    }
     const done = client
       .commit(request)
+      .finally(over)
       .then(
         () => {
-          if (!fenced()) for (const note of due) note()
+          if (fenced()) return
+          for (const note of due) note()
+          onCommitted()
         },
         (thrown: unknown) => {
           if (!fenced() && !held) log.warn({ err: thrown }, 'offsets not committed')
         },
       )
-      .then(() => {
-        if (underWay?.request !== request) return
-        underWay = undefined
-        onCommitted()
-      })
     underWay = { request, done }
     return done
   }

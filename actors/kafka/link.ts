@@ -1,13 +1,13 @@
 import type { Consumer } from '@platformatic/kafka'
-import type { Delivery, DriverHost, Link } from '../../machines/driver.ts'
+import type { DriverHost, Link } from '../../machines/driver.ts'
 import { ControllerError } from '../../machines/errors.ts'
 import { createCommits } from './commits.ts'
 import { kafkaError } from './errors.ts'
 import { createHoles } from './holes.ts'
+import { createIntake } from './intake.ts'
 import { type KafkaOptions, rebalanceTimeoutMs } from './options.ts'
-import { createDecoder, type KafkaRecord } from './record.ts'
+import { createDecoder } from './record.ts'
 import { createStream, type Stream } from './stream.ts'
-import type { Track } from './track.ts'
 import { createTracks } from './tracks.ts'
 import { startWatch } from './watch.ts'
 import { settledWithin } from './within.ts'
@@ -38,9 +38,8 @@ export const createLink = (
   consumer: KafkaConsumer,
   options: KafkaOptions,
   host: DriverHost,
-  receipts: () => number,
+  nextReceipt: () => number,
 ): Link => {
-  const decode = createDecoder(host.source, options)
   const holes = createHoles(host)
   const tracks = createTracks(options.from === 'latest', ({ topic, partition }) =>
     host.gauge('kafka_lag', 0, { topic, partition: String(partition) }),
@@ -48,62 +47,28 @@ export const createLink = (
   const commits = createCommits(consumer, tracks, {
     intervalMs: options.commitIntervalMs,
     log: host.log,
-    onCommitted: () => steer(),
+    onCommitted: () => intake.steer(),
   })
-  const inFlight = new Map<number, { readonly track: Track; readonly offset: number }>()
-  const maxLead = maxLeadFor(host.credit.events)
-
+  const intake = createIntake({
+    host,
+    tracks,
+    commits,
+    holes,
+    decode: createDecoder(host.source, options),
+    nextReceipt,
+    onRewind: () => void rewind(),
+  })
   let stream: Stream | undefined
   let opening: Promise<void> = Promise.resolve()
-  let batch: Delivery[] = []
-  let moving = false
-  let rewinding = false
-  let paused = false
-  let cancelled = false
   let leader = false
-  let over = false
   let closing: Promise<void> | undefined
   let endWatch = (): void => {}
-
-  // Intake
-
-  const steer = (): void => {
-    let crowded = false
-    for (const track of tracks.all()) {
-      if (track.lead < maxLead / 2) continue
-      crowded ||= track.lead >= maxLead
-      if (track.due() !== undefined) void commits.flush()
-    }
-    if (over || moving || rewinding || paused || cancelled || crowded || inFlight.size >= host.credit.events)
-      stream?.halt()
-    else if (inFlight.size <= host.credit.events / 2) stream?.flow()
-  }
-
-  const take = (record: KafkaRecord): void => {
-    const track = tracks.get(record.topic, record.partition)
-    if (track === undefined) return
-    const offset = Number(record.offset)
-    holes.passing(track, offset)
-    const redelivered = track.delivered < maxLead
-    if (!track.take(offset)) return
-    const receipt = receipts()
-    inFlight.set(receipt, { track, offset })
-    const order = { stream: track.name, position: offset }
-    if (batch.push({ receipt, ...decode(record), redelivered, order }) === 1) queueMicrotask(hand)
-    if (inFlight.size >= host.credit.events || track.lead >= maxLead) stream?.halt()
-  }
-
-  const hand = (): void => {
-    const full = batch
-    batch = []
-    if (!over) host.deliver(full)
-  }
 
   // Streams
 
   const open = async (): Promise<void> => {
-    if (over) return
-    if (cancelled) return commits.begin()
+    if (intake.halted('over')) return
+    if (intake.halted('cancelled')) return commits.begin()
     await learnNewPartitions()
     const source = await consumer.consume({
       topics: [...options.topics],
@@ -111,43 +76,24 @@ export const createLink = (
       fallbackMode: options.from,
       autocommit: false,
     })
-    if (over) {
-      source.destroy()
-      return
-    }
+    if (intake.halted('over')) return void source.destroy()
     const before = stream
     before?.silence()
-    const next = createStream(source, {
-      record: take,
-      opened: () => {
-        for (const { topic, partitions } of consumer.assignments ?? []) {
-          for (const partition of partitions) {
-            if (tracks.get(topic, partition) === undefined)
-              tracks.begin(topic, partition, next.fetchOffset(topic, partition))
-          }
-        }
-        commits.touch()
-      },
-      moved: () => {
-        for (const track of [...tracks.all()]) {
-          if (!holes.moved(track, next.fetchOffset(track.topic, track.partition))) continue
-          host.log.warn(
-            { topic: track.topic, partition: track.partition },
-            'log was cut behind what was read; reading anew',
-          )
-          return reopen()
-        }
-      },
-      died: (opened, error) => {
-        if (!opened || !consumer.isActive()) return lost(connectionLost('its stream of records ended', error))
+    const opened = createStream(source, {
+      record: intake.take,
+      opened: () => beginTracks(opened),
+      moved: () => moved(opened),
+      died(read, error) {
+        if (!read || !consumer.isActive()) return lost(connectionLost('its stream of records ended', error))
         host.log.warn({ err: error }, 'stream of records ended; opening another one')
         reopen()
       },
     })
-    stream = next
+    stream = opened
+    intake.follow(opened)
     before?.destroy()
-    if (!moving) commits.begin()
-    steer()
+    if (!intake.halted('moving')) commits.begin()
+    intake.steer()
   }
 
   /** The library computes fetches from its cached metadata, and cannot with a partition that is not in there. */
@@ -159,55 +105,72 @@ export const createLink = (
     if (unknown) await consumer.metadata({ topics: [...options.topics], forceUpdate: true })
   }
 
+  const beginTracks = (opened: Stream): void => {
+    for (const { topic, partitions } of consumer.assignments ?? []) {
+      for (const partition of partitions) {
+        if (tracks.get(topic, partition) !== undefined) continue
+        tracks.begin(topic, partition, opened.fetchOffset(topic, partition))
+      }
+    }
+    commits.touch()
+  }
+
+  const moved = (opened: Stream): void => {
+    for (const track of [...tracks.all()]) {
+      const { topic, partition } = track
+      if (!holes.moved(track, opened.fetchOffset(topic, partition))) continue
+      host.log.warn({ topic, partition }, 'log was cut behind what was read; reading anew')
+      reopen()
+      return
+    }
+  }
+
   const queueOpening = (): void => {
+    stream?.silence()
     opening = opening.then(open).catch((thrown: unknown) => lost(kafkaError(thrown, 'SOURCE_CONNECTION_LOST')))
+  }
+
+  /** Everything again from the committed offsets. */
+  const reopen = (): void => {
+    tracks.drop()
+    queueOpening()
   }
 
   /** Once for what may be under way, once more for what was settled since. */
   const commitAll = (): Promise<void> => commits.flush().then(commits.flush)
 
-  /** Everything again from the committed offsets. */
-  const reopen = (): void => {
-    stream?.silence()
-    tracks.drop()
-    queueOpening()
-  }
-
   const rewind = async (): Promise<void> => {
     await commitAll()
-    rewinding = false
-    if (!over && !cancelled) reopen()
+    intake.free('rewinding')
+    if (!intake.halted('over') && !intake.halted('cancelled')) reopen()
   }
 
   // Membership
 
-  const revoked = (): void => {
-    moving = true
-    steer()
+  const rebalancing = (): void => {
+    intake.halt('moving')
     commits.hold()
   }
 
   consumer.on('error', (error) => lost(connectionLost('it could not join its group again', error)))
-  consumer.on('consumer:heartbeat:stalled', ({ lastError }) =>
-    lost(connectionLost('its heartbeats stalled', lastError)),
-  )
-  consumer.on('consumer:group:rebalance', revoked)
-  consumer.on('consumer:group:join', ({ memberId, generationId, isLeader, assignments }) => {
+  consumer.on('consumer:heartbeat:stalled', ({ lastError }) => {
+    lost(connectionLost('its heartbeats stalled', lastError))
+  })
+  consumer.on('consumer:group:rebalance', rebalancing)
+  consumer.on('consumer:group:join', ({ memberId, generationId = 0, isLeader = false, assignments = [] }) => {
     commits.fence()
-    moving = false
-    leader = isLeader === true
-    tracks.renew({ memberId, generationId: generationId ?? 0 }, assignments ?? [])
+    leader = isLeader
+    tracks.renew({ memberId, generationId }, assignments)
     host.log.debug({ memberId, generationId, assignments }, 'kafka assignment')
-    if (stream === undefined) return
-    if (cancelled) return commits.begin()
-    stream.silence()
-    queueOpening()
+    if (intake.halted('cancelled')) commits.begin()
+    else if (stream !== undefined) queueOpening()
+    intake.free('moving')
   })
 
   const growGroup = async (topic: string, partitions: number): Promise<void> => {
-    if (moving || cancelled || over) return
+    if (intake.halted('moving') || intake.halted('cancelled')) return
     host.log.info({ topic, partitions }, 'topic has new partitions')
-    revoked()
+    rebalancing()
     await commits.flush()
     try {
       await consumer.joinGroup({})
@@ -219,13 +182,13 @@ export const createLink = (
   // The end
 
   const lost = (error: ControllerError): void => {
-    if (over || closing !== undefined) return
+    if (closing !== undefined) return
     closing = close()
     host.lost(error)
   }
 
   const close = async (): Promise<void> => {
-    over = true
+    intake.halt('over')
     endWatch()
     commits.close()
     stream?.destroy()
@@ -233,8 +196,7 @@ export const createLink = (
   }
 
   const disconnect = async (): Promise<void> => {
-    cancelled = true
-    stream?.halt()
+    intake.halt('cancelled')
     await settledWithin(commitAll(), lastCommitMs)
     await close()
   }
@@ -244,7 +206,7 @@ export const createLink = (
       endWatch = startWatch(consumer, tracks, host, {
         topics: options.topics,
         absentLimitMs: rebalanceTimeoutMs(options) + options.sessionTimeoutMs,
-        isLeader: () => leader && !moving,
+        isLeader: () => leader && !intake.halted('moving'),
         onAbsent: (ms) => lost(connectionLost(`it was no member of its group for ${Math.round(ms / 1_000)} s`)),
         onPartitionsAdded: (topic, count) => void growGroup(topic, count),
       })
@@ -255,44 +217,21 @@ export const createLink = (
         throw kafkaError(thrown, 'SOURCE_CONNECT_FAILED')
       }
     },
-    settle(settlements) {
-      for (const { receipt, outcome } of settlements) {
-        const record = inFlight.get(receipt)
-        if (record === undefined) continue
-        inFlight.delete(receipt)
-        if (outcome !== 'release') record.track.settle(record.offset)
-        else if (record.track.live && !cancelled) rewinding = true
-      }
-      if (over) return
-      if (rewinding && inFlight.size === 0) void rewind()
-      commits.touch()
-      steer()
-    },
-    pause() {
-      paused = true
-      steer()
-    },
-    resume() {
-      paused = false
-      steer()
-    },
+    settle: intake.settle,
+    pause: () => intake.halt('paused'),
+    resume: () => intake.free('paused'),
     async cancel() {
-      cancelled = true
-      steer()
-      await Promise.resolve()
+      intake.halt('cancelled')
     },
-    disconnect: () => (closing ??= disconnect()),
+    async disconnect() {
+      closing ??= disconnect()
+      await closing
+    },
   }
 }
 
-/**
- * How far delivered records may run ahead of the committed offset in one partition. Wide enough that commits of a few
- * milliseconds do not hold up the intake; small enough for all of it to be treated with suspicion after a crash.
- */
-const maxLeadFor = (credit: number): number => Math.max(4 * credit, 256)
-
 const lastCommitMs = 2_000
-const closeMs = 2_000
+const closeMs = 1_500
 
 const connectionLost = (what: string, cause?: unknown): ControllerError => {
   const reason = cause === undefined ? '' : ` (${kafkaError(cause, 'SOURCE_CONNECTION_LOST').message})`

@@ -22,6 +22,8 @@ export const createKafkaPublisher = (brokers: readonly string[], security: Kafka
   const producer = new Producer<Buffer, Buffer, Buffer, Buffer>({
     ...clientOptions(brokers, 'koksmat-controller-send', security),
     acks: -1,
+    // Otherwise a retry of the library, as on a topic just created, sends records twice.
+    idempotent: true,
     // Strict validation knows no tombstones.
     strict: false,
   })
