@@ -8,7 +8,7 @@ import { hidden, isSecretName, oneLine, withoutCredentials } from './config/reda
 
 const maxDepth = 6
 const maxItems = 100
-const maxTextLength = 8_192
+const maxTextLength = 4_096
 const stackLine = /^\s+at .+$/
 
 export const cleanText = (text: string): string => {

@@ -7,9 +7,11 @@ export const hidden = '[redacted]'
 
 const secretName =
   /(secret|passw(or)?d|passphrase|token|authorization|cookie|api[-_]?key|private[-_]?key|credential|signature|connection[-_]?string)/i
-const userInfo = /(\b[a-z][a-z0-9+.-]*:\/\/)[^\s"'<>]*@/gi
-const bareUserInfo = /[^\s:/@"']+:[^\s/@"']+@(?=[\w[])/g
-const secretParameter = /([?&;][\w.-]*(?:secret|passw(?:or)?d|token|key|signature|auth)[\w.-]*=)[^&;\s"']*/gi
+// Every repetition is bounded: these run over what strangers sent.
+const userInfo = /(\b[a-z][a-z0-9+.-]{0,31}:\/\/)[^\s"<>]{0,1024}@/gi
+const bareUserInfo = /(?<![^\s/"'])[^\s:/@"']{1,128}:[^\s/@"']{1,128}@(?=[\w[])/g
+const secretParameter =
+  /([?&;](?=[\w.-]{0,40}(?:secret|passw(?:or)?d|token|key|signature|auth))[\w.-]{1,64}=)[^&;\s"]*/gi
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it takes out
 const escapes = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[@-_])/g
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it takes out
