@@ -1,15 +1,18 @@
-import { identityOf } from '../../machines/event.ts'
-import { type Acceptance, type Arrival, journalQueue, type Queryable } from '../../machines/journal.ts'
+import { type Acceptance, type Arrival, journalQueue } from '../../machines/journal.ts'
 import type { Base } from './base.ts'
 import { isDataRefused, unavailable } from './failures.ts'
 import { grouped } from './group.ts'
-import { insertText, insertValues } from './insert.ts'
+import { insertText, insertValues, type NewRow } from './insert.ts'
+import { createNumbers } from './numbers.ts'
 import { storedIdentity } from './rows.ts'
 
 /**
  * The door for webhooks: an event is leased to this replica by the very insert. Three things make it a duplicate: the
  * same event earlier in the group, a live row of it, or the mark of its success. Marks are looked up after the insert,
  * because only then is a settlement that ran at the same moment either visible or impossible.
+ *
+ * The insert is one statement without a transaction around it, and may be repeated when its outcome is unknown: each
+ * event has its number before, so a row that is there under this number is its own.
  *
  * A caller whose time is over gets its answer and the group goes on; what is committed for it after all is given back,
  * so that it is handled although nobody was told.
@@ -29,72 +32,79 @@ const duplicate: Acceptance = { status: 'duplicate' }
 
 export const createAccepting = (base: Base): Accepting => {
   const { names, pool } = base
-  const insert = insertText(
-    names,
-    `on conflict (ce_source, id) do update set
-       queue = excluded.queue, via = excluded.via, kind = excluded.kind, type = excluded.type, key = excluded.key,
-       envelope = excluded.envelope, data = excluded.data, raw = excluded.raw, state = 'leased', due = now(),
-       lease_by = excluded.lease_by, redelivered = false, attempts = 0, parked_at = null
-     where e.state = 'parked'
-     returning e.seq::text, e.ce_source as source, e.id`,
-  )
-  const removeSeen = `delete from ${names.quoted}.event e using ${names.quoted}.seen s
-    where e.seq = any($1::bigint[]) and s.ce_source = e.ce_source and s.id = e.id and s.until > now()
-    returning e.seq::text`
+  const numbers = createNumbers(pool, names)
+  const event = `${names.quoted}.event`
+  const insert = insertText(names, {
+    numbered: true,
+    conflict: `on conflict (ce_source, id) do update set
+       seq = excluded.seq, queue = excluded.queue, via = excluded.via, kind = excluded.kind, type = excluded.type,
+       key = excluded.key, envelope = excluded.envelope, data = excluded.data, raw = excluded.raw, state = 'leased',
+       due = now(), lease_by = excluded.lease_by, redelivered = false, attempts = 0, parked_at = null
+     where e.state = 'parked' or e.seq = excluded.seq
+     returning e.seq, e.ce_source, e.id`,
+  })
+  const acceptText = `with inserted as (${insert})
+    select array_agg(seq::text) as seqs, ${names.quoted}.seen_now(array_agg(ce_source), array_agg(id)) as seen
+    from inserted`
+  const ours = `where seq = any($1::bigint[]) and lease_by = $2`
 
-  const insertAll = async (
-    tx: Queryable,
-    arrivals: readonly Arrival[],
-    asRaw: boolean,
-  ): Promise<Map<string, string>> => {
-    const rows = arrivals.map(
-      (arrival) => ({ arrival, queue: journalQueue, state: 'leased', leaseBy: base.replica() }) as const,
+  const insertOnce = async (rows: readonly NewRow[], asRaw: boolean): Promise<Set<string>> => {
+    const { rows: answer } = await pool.query<{ seqs: string[] | null; seen: boolean[] | null }>(
+      acceptText,
+      insertValues(rows, asRaw),
     )
-    const inserted = await tx.query<{ seq: string; source: string; id: string }>(insert, insertValues(rows, asRaw))
-    const seqs = new Map(inserted.rows.map((row) => [identityOf(row), row.seq]))
-    const seen = await tx.query<{ seq: string }>(removeSeen, [[...seqs.values()]])
-    if (seen.rows.length === 0) return seqs
-    const removed = new Set(seen.rows.map(({ seq }) => seq))
-    return new Map([...seqs].filter(([, seq]) => !removed.has(seq)))
+    const [{ seqs, seen } = { seqs: null, seen: null }] = answer
+    const accepted = new Set(seqs)
+    const handled = (seqs ?? []).filter((_seq, index) => seen?.[index] === true)
+    if (handled.length > 0) await pool.query(`delete from ${event} ${ours}`, [handled, base.replica()])
+    for (const seq of handled) accepted.delete(seq)
+    return accepted
   }
 
-  const store = async (arrivals: readonly Arrival[]): Promise<Map<string, string>> => {
+  /** Gives the numbers under which events were accepted. */
+  const store = async (items: ReadonlyMap<string, Item>): Promise<ReadonlySet<string>> => {
+    const rowsOf = (): NewRow[] =>
+      [...items].map(([seq, { arrival }]) => ({
+        seq,
+        arrival,
+        queue: journalQueue,
+        state: 'leased',
+        leaseBy: base.replica(),
+      }))
     try {
-      return await base.once((tx) => insertAll(tx, arrivals, false))
+      return await base.untilDone(() => insertOnce(rowsOf(), false))
     } catch (thrown) {
       if (!isDataRefused(thrown)) throw thrown
-      return base.once((tx) => insertAll(tx, arrivals, true))
+      return base.untilDone(() => insertOnce(rowsOf(), true))
     }
   }
 
   const giveBack = async (seqs: readonly string[]): Promise<void> => {
     await base.untilDone(() =>
-      pool.query(
-        `update ${names.quoted}.event set state = 'ready', lease_by = null where seq = any($1::bigint[]) and lease_by = $2`,
-        [seqs, base.replica()],
-      ),
+      pool.query(`update ${event} set state = 'ready', lease_by = null ${ours}`, [seqs, base.replica()]),
     )
     base.wakes.in(journalQueue, 0)
   }
 
   const flush = async (items: readonly Item[]): Promise<readonly Acceptance[]> => {
-    const first = new Map<string, Item>()
+    const firsts = new Map<string, Item>()
     for (const item of items) {
       const identity = storedIdentity(item.arrival.event)
-      if (!item.expired && !first.has(identity)) first.set(identity, item)
+      if (!item.expired && !firsts.has(identity)) firsts.set(identity, item)
     }
-    const seqs =
-      first.size === 0 ? new Map<string, string>() : await store([...first.values()].map(({ arrival }) => arrival))
+    if (firsts.size === 0) return items.map(() => duplicate)
+    const drawn = await base.untilDone(() => numbers.draw(firsts.size))
+    const numbered = new Map([...firsts.values()].map((item, index) => [drawn[index] as string, item]))
+    const accepted = await store(numbered)
+    const acceptances = new Map<Item, Acceptance>()
     const late: string[] = []
-    const acceptances = items.map((item) => {
-      const identity = storedIdentity(item.arrival.event)
-      const seq = seqs.get(identity)
-      if (seq === undefined || first.get(identity) !== item) return duplicate
+    for (const [seq, item] of numbered) {
+      if (!accepted.has(seq)) continue
+      acceptances.set(item, { status: 'accepted', row: { seq, attempts: 0 } })
       if (item.expired) late.push(seq)
-      return { status: 'accepted', row: { seq, attempts: 0 } } as const
-    })
+    }
     if (late.length > 0) giveBack(late).catch(() => undefined)
-    return acceptances
+    return items.map((item) => acceptances.get(item) ?? duplicate)
   }
 
   const group = grouped(flush, { maxSize: maxGroup })

@@ -51,18 +51,12 @@ const atomic = (base: Base, steps: Steps, tx: Queryable): AtomicTransaction => (
   query: tx.query,
   mark: async (events) => {
     const done = events.map(({ event, keepMs }): Done => ({ as: 'done', event, keepMs }))
-    const fresh = done.length === 0 ? new Set() : await steps.mark(tx, done)
+    const fresh = new Set(done.length === 0 ? [] : await steps.mark(tx, done))
     return done.map((ending) => fresh.has(ending))
   },
   settle: async (endings) => {
     const rows = endings.filter(hasRow)
-    if (rows.length > 0)
-      await finishAll(
-        base,
-        steps,
-        tx,
-        rows.map(({ keepMs: _marked, ...ending }) => ending),
-      )
+    if (rows.length > 0) await finishAll(base, steps, tx, rows)
     await emitAll(steps, tx, endings)
     await steps.count(tx, endings)
     const begun = endings.filter((ending) => ending.begun === true).map(({ event }) => event)
@@ -76,7 +70,7 @@ const finishAll = async (
   tx: Queryable,
   rows: Parameters<Steps['finish']>[1],
 ): Promise<void> => {
-  const { held } = await steps.finish(tx, rows)
+  const { held } = await steps.finish(tx, rows, undefined)
   if (held === rows.length) return
   base.leaseLost()
   const message = 'Another replica took over an event of this transaction, which therefore has no effect.'

@@ -1,3 +1,4 @@
+import { escapeLiteral } from 'pg'
 import type { Claimed } from '../../machines/journal.ts'
 import type { Base } from './base.ts'
 import { unavailable } from './failures.ts'
@@ -7,17 +8,18 @@ import { wakeHorizonMs } from './wake.ts'
 
 /**
  * Leases due rows. A claim fails at once when Postgres cannot be reached, since whoever claims polls anyway; rows that
- * were leased by a claim whose outcome never came to be known are given back as soon as that is possible.
+ * were leased by a claim whose outcome never came to be known are given back as soon as that is possible. It is asked
+ * in the round trip that begins the transaction, hence without parameters.
  */
 export const createClaim = (base: Base): ((queue: string, limit: number) => Promise<readonly Claimed[]>) => {
   const { names, pool, wakes } = base
-  const claimText = `
+  const claimText = (queue: string, limit: number, replica: string): string => `
     with taken as (
-      update ${names.quoted}.event e set state = 'leased', lease_by = $3
+      update ${names.quoted}.event e set state = 'leased', lease_by = ${replica}
       where e.seq = any(array(
         select seq from ${names.quoted}.event
-        where queue = $1 and state = 'ready' and due <= now()
-        order by priority desc, due, seq limit $2 for update skip locked
+        where queue = ${escapeLiteral(queue)} and state = 'ready' and due <= now()
+        order by priority desc, due, seq limit ${limit} for update skip locked
       ))
       returning ${eventColumns}, e.priority, e.due
     )
@@ -46,12 +48,13 @@ export const createClaim = (base: Base): ((queue: string, limit: number) => Prom
   return async (queue, limit) => {
     try {
       const replica = base.replica()
-      const ended = await attempt(pool, (tx) => tx.query<EventRow>(claimText, [queue, limit, replica]))
+      const opening = claimText(queue, Math.max(0, Math.trunc(limit)), replica)
+      const ended = await attempt(pool, async (_tx, rows) => rows as EventRow[], { opening })
       if (ended.status === 'unknown') {
         giveBack(replica, ended.xid).catch(() => undefined)
         throw ended.error
       }
-      const { rows } = ended.result
+      const rows = ended.result
       if (rows.length === 0 && limit > 0) await wakeWhenDue(queue)
       return rows.map(claimedOf)
     } catch (thrown) {

@@ -5,7 +5,8 @@ import { storedIdentity } from './rows.ts'
 
 /** Endings sorted by the statement that makes them durable. Each list is one statement, and an empty one is none. */
 export interface Plan {
-  readonly doneRows: readonly WithRow<Done>[]
+  /** By the time they are to be remembered; undefined: not at all. */
+  readonly doneRows: ReadonlyMap<number | undefined, readonly WithRow<Done>[]>
   /** Done without a row, to be remembered; the first of each identity. */
   readonly marks: readonly Done[]
   /** Done, with something to emit or to count. */
@@ -30,7 +31,7 @@ export const planOf = (endings: readonly Ending[]): Plan => {
   const released = endings.filter((ending) => ending.as === 'release')
   const begun = endings.filter((ending) => ending.begun === true)
   return {
-    doneRows: done.filter(hasRow),
+    doneRows: Map.groupBy(done.filter(hasRow), ({ keepMs }) => keepMs),
     marks: firstOfEach(done.filter((ending) => ending.row === undefined && ending.keepMs !== undefined)),
     effects: done.filter(({ emits, counters }) => (emits?.length ?? 0) > 0 || Object.keys(counters ?? {}).length > 0),
     failedRows: failed.filter(hasRow),
@@ -47,9 +48,9 @@ export const planOf = (endings: readonly Ending[]): Plan => {
  * Whether it may run outside a transaction: a single statement that changes nothing when it runs twice.
  */
 export const standsAlone = (plan: Plan): boolean => {
-  const { effects, failedEvents, movedEvents, ...harmless } = plan
+  const { doneRows, effects, failedEvents, movedEvents, ...others } = plan
   if (effects.length + failedEvents.length + movedEvents.length > 0) return false
-  return Object.values(harmless).filter((list) => list.length > 0).length <= 1
+  return doneRows.size + Object.values(others).filter((list) => list.length > 0).length <= 1
 }
 
 export const hasRow = <E extends { readonly row?: JournalRow }>(ending: E): ending is WithRow<E> =>

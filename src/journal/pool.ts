@@ -18,8 +18,8 @@ export interface Pool extends Queryable {
 export interface Connection {
   /** `timeoutMs` 0: wait for ever. */
   query<Row extends object>(text: string, values: readonly unknown[], timeoutMs: number): Promise<Answered<Row>>
-  /** Several statements in one round trip; gives the rows of the last. */
-  script<Row extends object>(text: string, timeoutMs: number): Promise<Row[]>
+  /** Several statements in one round trip. */
+  script(text: string, timeoutMs: number): Promise<readonly Answered<object>[]>
   /** Back into the pool; `broken`: out of it. */
   release(broken: boolean): void
 }
@@ -81,9 +81,9 @@ export const createPool = (options: PoolOptions): Pool => {
     }
     return {
       query: (text, values, timeoutMs) => ask(text, values, timeoutMs),
-      script: async <Row extends object>(text: string, timeoutMs: number) => {
-        const results = await ask<Answered<Row> | Answered<Row>[]>(text, undefined, timeoutMs)
-        return (Array.isArray(results) ? results.at(-1)?.rows : results.rows) ?? []
+      script: async (text, timeoutMs) => {
+        const results = await ask<Answered<object> | Answered<object>[]>(text, undefined, timeoutMs)
+        return Array.isArray(results) ? results : [results]
       },
       release: (broken) => client.release(broken),
     }

@@ -23,10 +23,10 @@ export const createSettle = (base: Base): ((endings: readonly Ending[]) => Promi
     const effective = new Set(plan.effects.filter(({ row, keepMs }) => row === undefined && keepMs === undefined))
     let lost = 0
     const held: Held[] = []
-    if (plan.doneRows.length > 0) {
-      const found = await steps.finish(tx, plan.doneRows)
-      lost += plan.doneRows.length - found.held
-      for (const ending of found.effective) effective.add(ending)
+    for (const [keepMs, done] of plan.doneRows) {
+      const finish = await steps.finish(tx, done, keepMs)
+      lost += done.length - finish.held
+      for (const ending of finish.effective) effective.add(ending)
     }
     if (plan.marks.length > 0) for (const ending of await steps.mark(tx, plan.marks)) effective.add(ending)
     const effects = plan.effects.filter((ending) => effective.has(ending))

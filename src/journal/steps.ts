@@ -1,5 +1,5 @@
 import type { JournalRow } from '../../machines/driver.ts'
-import type { ArrivedEvent } from '../../machines/event.ts'
+import { type ArrivedEvent, identityOf } from '../../machines/event.ts'
 import { type Done, type Failed, journalQueue, type Moved, type Queryable } from '../../machines/journal.ts'
 import { historyOf, insertText, insertValues, type NewRow } from './insert.ts'
 import type { WithRow } from './plan.ts'
@@ -11,10 +11,10 @@ import type { Names } from './schema.ts'
  * that several transactions may run on the same keys go through them in one order, so that none waits in a circle.
  */
 export interface Steps {
-  /** Deletes rows, and writes the marks that are asked for; gives the endings that take effect. */
-  finish(tx: Queryable, done: readonly WithRow<Done>[]): Promise<Found<Done>>
+  /** Deletes rows, and with `keepMs` writes their marks. */
+  finish(tx: Queryable, done: readonly WithRow<Done>[], keepMs: number | undefined): Promise<Finish>
   /** Writes marks; gives the endings whose mark is new. */
-  mark(tx: Queryable, done: readonly Done[]): Promise<ReadonlySet<Done>>
+  mark(tx: Queryable, done: readonly Done[]): Promise<readonly Done[]>
   emit(tx: Queryable, done: readonly Done[], asRaw: boolean): Promise<void>
   count(tx: Queryable, done: readonly Done[]): Promise<void>
   failRows(tx: Queryable, failed: readonly WithRow<Failed>[]): Promise<readonly Held[]>
@@ -26,10 +26,16 @@ export interface Steps {
   freeBegun(tx: Queryable, events: readonly ArrivedEvent[]): Promise<void>
 }
 
-export interface Found<E> {
+export interface Finish {
   /** How many rows were still leased to this replica. */
   readonly held: number
-  readonly effective: ReadonlySet<E>
+  /** Those of them whose mark is new, or that have none. */
+  readonly effective: readonly Done[]
+}
+
+interface Finished {
+  readonly seqs: readonly string[] | null
+  readonly fresh: readonly string[] | null
 }
 
 /** A row that was still leased to this replica. */
@@ -41,31 +47,30 @@ export interface Held {
 export const createSteps = (names: Names, replica: () => string): Steps => {
   const { quoted } = names
   const markNew = `on conflict (ce_source, id) do update set until = excluded.until where s.until <= now()`
-  const finishText = `delete from ${quoted}.event where seq = any($1::bigint[]) and lease_by = $2 returning seq::text`
+  const finish = `delete from ${quoted}.event where seq = any($1::bigint[]) and lease_by = $2`
+  // Nothing is joined: of what a CTE changes Postgres expects one row, and would compare each with each.
   const finishAndMarkText = `
     with gone as (
-      delete from ${quoted}.event e using unnest($1::bigint[], $3::bigint[]) as d (seq, keep)
-      where e.seq = d.seq and e.lease_by = $2 returning e.seq, e.ce_source, e.id, d.keep
+      ${finish} returning seq, ce_source, id
     ), marked as (
       insert into ${quoted}.seen as s (ce_source, id, until)
-      select ce_source, id, now() + keep * interval '1 millisecond' from gone where keep is not null order by 1, 2
-      ${markNew} returning ce_source, id
+      select ce_source, id, now() + $3 * interval '1 millisecond' from gone order by 1, 2
+      ${markNew} returning ce_source || ' ' || id as identity
     )
-    select seq::text, keep is null or m.id is not null as fresh
-    from gone left join marked m using (ce_source, id)`
+    select (select array_agg(seq::text) from gone) as seqs, (select array_agg(identity) from marked) as fresh`
   const markText = `
     insert into ${quoted}.seen as s (ce_source, id, until)
     select ce_source, id, now() + keep * interval '1 millisecond'
     from unnest($1::text[], $2::text[], $3::bigint[]) as new (ce_source, id, keep) order by 1, 2
     ${markNew} returning ce_source as source, id`
-  const insertNew = insertText(names, 'on conflict (ce_source, id) do nothing')
-  const insertFailed = insertText(
-    names,
-    `on conflict (ce_source, id) do update set
+  const insertNew = insertText(names, { numbered: false, conflict: 'on conflict (ce_source, id) do nothing' })
+  const insertFailed = insertText(names, {
+    numbered: false,
+    conflict: `on conflict (ce_source, id) do update set
        queue = excluded.queue, state = excluded.state, due = excluded.due, attempts = excluded.attempts,
        history = coalesce(e.history, '[]') || coalesce(excluded.history, '[]'), parked_at = excluded.parked_at
      where e.state = 'parked'`,
-  )
+  })
   const countText = `
     insert into ${quoted}.counter as c (name, value)
     select name, sum(n) from unnest($1::text[], $2::numeric[]) as added (name, n) group by name order by name
@@ -76,11 +81,11 @@ export const createSteps = (names: Names, replica: () => string): Steps => {
       parked_at = case when d.state = 'parked' then now() end
     from unnest($1::bigint[], $3::text[], $4::bigint[], $5::integer[], $6::text[], $7::text[])
       as d (seq, state, due_in, attempts, history, via)
-    where e.seq = d.seq and e.lease_by = $2 returning e.seq::text, e.queue`
+    where e.seq = d.seq and e.seq = any($1) and e.lease_by = $2 returning e.seq::text, e.queue`
   const moveText = `
     update ${quoted}.event e set state = 'ready', lease_by = null, due = now(), queue = d.queue, via = d.via
     from unnest($1::bigint[], $3::text[], $4::text[]) as d (seq, queue, via)
-    where e.seq = d.seq and e.lease_by = $2 returning e.seq::text, e.queue`
+    where e.seq = d.seq and e.seq = any($1) and e.lease_by = $2 returning e.seq::text, e.queue`
   const releaseText = `
     with released as (
       update ${quoted}.event set state = 'ready', lease_by = null, due = least(due, now())
@@ -95,21 +100,24 @@ export const createSteps = (names: Names, replica: () => string): Steps => {
     where b.ce_source = d.ce_source and b.id = d.id and b.lease_by = $3`
 
   return {
-    finish: async (tx, done) => {
-      const seqs = done.map(({ row }) => row.seq)
-      const keeps = done.map(({ keepMs }) => keepMs ?? null)
-      const marking = keeps.some((keep) => keep !== null)
-      const { rows } = marking
-        ? await tx.query<{ seq: string; fresh: boolean }>(finishAndMarkText, [seqs, replica(), keeps])
-        : await tx.query<{ seq: string; fresh?: boolean }>(finishText, [seqs, replica()])
-      const fresh = new Set(rows.filter((row) => row.fresh !== false).map(({ seq }) => seq))
-      return { held: rows.length, effective: new Set(done.filter(({ row }) => fresh.has(row.seq))) }
+    finish: async (tx, done, keepMs) => {
+      const values = [done.map(({ row }) => row.seq), replica()]
+      if (keepMs === undefined) {
+        const { rows } = await tx.query<{ seq: string }>(`${finish} returning seq::text`, values)
+        const held = new Set(rows.map(({ seq }) => seq))
+        return { held: held.size, effective: done.filter(({ row }) => held.has(row.seq)) }
+      }
+      const { rows } = await tx.query<Finished>(finishAndMarkText, [...values, keepMs])
+      const held = new Set(rows[0]?.seqs)
+      const fresh = new Set(rows[0]?.fresh)
+      const effective = done.filter(({ row, event }) => held.has(row.seq) && fresh.has(storedIdentity(event)))
+      return { held: held.size, effective }
     },
     mark: async (tx, done) => {
       const keeps = done.map(({ keepMs }) => keepMs ?? 0)
       const { rows } = await tx.query<{ source: string; id: string }>(markText, [...keysOf(done.map(eventOf)), keeps])
-      const fresh = new Set(rows.map(({ source, id }) => `${source} ${id}`))
-      return new Set(done.filter(({ event }) => fresh.has(storedIdentity(event))))
+      const fresh = new Set(rows.map(identityOf))
+      return done.filter(({ event }) => fresh.has(storedIdentity(event)))
     },
     emit: async (tx, done, asRaw) => {
       const rows = done.flatMap(({ emits = [], emitDelaysMs = [] }) =>

@@ -15,7 +15,7 @@ export type Ended<Result> =
   | { readonly status: 'unknown'; readonly result: Result; readonly xid: string; readonly error: unknown }
 
 export interface Begin {
-  /** Statements after `begin`, in the same round trip. */
+  /** Statements after `begin`, in the same round trip; `run` gets the rows of the last. */
   readonly opening?: string
   readonly openingTimeoutMs?: number
   /** For statements of `run`; 0: none. */
@@ -30,7 +30,7 @@ const pingMs = 1_000
 /** Rejects when the transaction is known not to have committed. */
 export const attempt = async <Result>(
   pool: Pool,
-  run: (tx: Queryable) => Promise<Result>,
+  run: (tx: Queryable, opened: object[]) => Promise<Result>,
   { opening = '', openingTimeoutMs = queryTimeoutMs, timeoutMs = queryTimeoutMs, signal }: Begin = {},
 ): Promise<Ended<Result>> => {
   signal?.throwIfAborted()
@@ -47,9 +47,10 @@ export const attempt = async <Result>(
   let result: Result
   try {
     signal?.throwIfAborted()
-    xid = await Promise.race([begin(connection, opening, openingTimeoutMs), aborted.promise])
+    const begun = await Promise.race([begin(connection, opening, openingTimeoutMs), aborted.promise])
+    xid = begun.xid
     line.open()
-    result = await Promise.race([run(line), aborted.promise])
+    result = await Promise.race([run(line, begun.opened), aborted.promise])
     await Promise.race([line.close(), aborted.promise])
   } catch (thrown) {
     const reusable = line.idle() && signal?.aborted !== true && !isConnectionLoss(thrown)
@@ -94,13 +95,20 @@ const statusOf = async (pool: Pool, xid: string): Promise<string> => {
   }
 }
 
-const begin = async (connection: Connection, opening: string, timeoutMs: number): Promise<string> => {
-  const [first] = await connection.script<{ xid: string }>(
-    `begin; set local idle_in_transaction_session_timeout = ${frozenAfterMs}; ${opening}
-     select pg_current_xact_id()::text as xid`,
+const begin = async (connection: Connection, opening: string, timeoutMs: number): Promise<Begun> => {
+  const results = await connection.script(
+    `begin; set local idle_in_transaction_session_timeout = ${frozenAfterMs};
+     select pg_current_xact_id()::text as xid; ${opening}`,
     timeoutMs,
   )
-  return first?.xid ?? ''
+  const [first] = results[2]?.rows ?? []
+  const xid = first !== undefined && 'xid' in first ? String(first.xid) : ''
+  return { xid, opened: results.at(-1)?.rows ?? [] }
+}
+
+interface Begun {
+  readonly xid: string
+  readonly opened: object[]
 }
 
 const rollBack = (connection: Connection): Promise<void> =>

@@ -57,6 +57,15 @@ create table ${schema}.seen (
 );
 create index seen_until on ${schema}.seen (until);
 
+-- Which events have a mark at this very moment, not at the begin of the statement that asks (hence volatile).
+create function ${schema}.seen_now(sources text[], ids text[]) returns boolean[] language plpgsql volatile as $$
+begin
+  return array(
+    select exists (select from ${schema}.seen s where s.ce_source = asked.source and s.id = asked.id and s.until > now())
+    from unnest(sources, ids) with ordinality as asked (source, id, position) order by position
+  );
+end $$;
+
 -- Redelivered events that were begun: how often the process died with them (see the contract of Ledger.begin).
 create table ${schema}.begun (
   ce_source text not null,
