@@ -11,7 +11,8 @@ const libraryOf = {
   webhook: 'express',
 }
 
-const packages = (...names) => names.flatMap((name) => [`^node_modules/${name}/`, `^node_modules/@types/${name}/`])
+const installed = '(^|/)node_modules/'
+const packages = (...names) => names.flatMap((name) => [`${installed}${name}/`, `${installed}@types/${name}/`])
 const drivers = Object.keys(libraryOf).join('|')
 
 /** @type {import('dependency-cruiser').IConfiguration} */
@@ -29,21 +30,21 @@ module.exports = {
       comment: 'actors/ import machines/, each other and node:*; xstate stays in machines/ and src/.',
       severity: 'error',
       from: { path: '^actors/' },
-      to: { pathNot: ['^machines/', '^actors/', '^node_modules/'], dependencyTypesNot: ['core'] },
+      to: { pathNot: ['^machines/', '^actors/', installed], dependencyTypesNot: ['core'] },
     },
     {
       name: 'actors-without-a-driver-have-no-library',
       comment: 'What is shared by drivers knows no library.',
       severity: 'error',
       from: { path: '^actors/', pathNot: `^actors/(${drivers})[./]` },
-      to: { path: '^node_modules/' },
+      to: { path: installed },
     },
     ...Object.entries(libraryOf).map(([driver, library]) => ({
       name: `${driver}-knows-one-library`,
       comment: `The driver ${driver} knows ${library} and no other library.`,
       severity: 'error',
       from: { path: `^actors/${driver}[./]` },
-      to: { path: '^node_modules/', pathNot: packages(library) },
+      to: { path: installed, pathNot: packages(library) },
     })),
     {
       name: 'src-is-not-tested-by-itself',

@@ -12,12 +12,12 @@ import extractTsConfig from 'dependency-cruiser/config-utl/extract-ts-config'
 const folders = ['machines', 'actors', 'src', 'test', 'bench', 'examples', 'scripts'].filter((name) => existsSync(name))
 const options = await extractOptions(join(import.meta.dirname, '..', '.dependency-cruiser.cjs'))
 const { output } = await cruise(folders, options, undefined, { tsConfig: extractTsConfig('tsconfig.json') })
-const { summary } = output as ICruiseResult
+const { modules, summary } = output as ICruiseResult
 
-for (const { rule, from, to, comment } of summary.violations) {
-  process.stderr.write(`${from} → ${to}: ${rule.name}. ${comment ?? ''}\n`)
+for (const { rule, from, to } of summary.violations) {
+  process.stderr.write(`${from} → ${to}: ${rule.name}\n`)
 }
-process.stdout.write(
-  `${summary.totalCruised} modules, ${summary.totalDependenciesCruised ?? 0} imports, ${summary.error} against the rules\n`,
-)
-process.exitCode = summary.error > 0 || !(summary.totalDependenciesCruised ?? 0) ? 1 : 0
+const shipped = modules.filter(({ source }) => /^(machines|actors|src)\//.test(source))
+const read = shipped.reduce((total, { dependencies }) => total + dependencies.length, 0)
+process.stdout.write(`${read} imports of ${shipped.length} shipped modules, ${summary.error} against the rules\n`)
+process.exitCode = summary.error > 0 || read === 0 ? 1 : 0
