@@ -1,0 +1,79 @@
+import { expect, test } from 'vitest'
+import { grouped } from '../../src/journal/group.ts'
+
+/** A flush whose groups end when the test says so. */
+const heldFlush = () => {
+  const groups: { items: readonly number[]; end: () => void; fail: (error: Error) => void }[] = []
+  const flush = (items: readonly number[]): Promise<readonly string[]> =>
+    new Promise((resolve, reject) => {
+      groups.push({ items, end: () => resolve(items.map((item) => `r${item}`)), fail: reject })
+    })
+  return { groups, flush }
+}
+const turn = () => new Promise((resolve) => setImmediate(resolve))
+
+test('a lone item goes at once', async () => {
+  const { groups, flush } = heldFlush()
+  const { add } = grouped(flush, { maxSize: 10 })
+  const result = add(1)
+  await turn()
+  expect(groups.map(({ items }) => items)).toEqual([[1]])
+  groups[0]?.end()
+  expect(await result).toBe('r1')
+})
+
+test('a group forms while the one before it is under way, and each item gets its own result', async () => {
+  const { groups, flush } = heldFlush()
+  const { add } = grouped(flush, { maxSize: 10 })
+  const first = add(1)
+  await turn()
+  const others = [add(2), add(3), add(4)]
+  await turn()
+  expect(groups).toHaveLength(1)
+  groups[0]?.end()
+  await turn()
+  expect(groups[1]?.items).toEqual([2, 3, 4])
+  groups[1]?.end()
+  expect(await Promise.all([first, ...others])).toEqual(['r1', 'r2', 'r3', 'r4'])
+})
+
+test('no group is larger than maxSize', async () => {
+  const sizes: number[] = []
+  const flush = async (items: readonly number[]) => {
+    sizes.push(items.length)
+    return items
+  }
+  const { add } = grouped(flush, { maxSize: 3 })
+  await Promise.all([1, 2, 3, 4, 5, 6, 7].map(add))
+  expect(sizes).toEqual([3, 3, 1])
+})
+
+test('a group that fails rejects its own items only', async () => {
+  const { groups, flush } = heldFlush()
+  const { add } = grouped(flush, { maxSize: 10 })
+  const first = add(1)
+  await turn()
+  const second = add(2)
+  groups[0]?.fail(new Error('no'))
+  await expect(first).rejects.toThrow('no')
+  await turn()
+  groups[1]?.end()
+  expect(await second).toBe('r2')
+})
+
+test('idle resolves when nothing is under way or waiting', async () => {
+  const { groups, flush } = heldFlush()
+  const { add, idle } = grouped(flush, { maxSize: 1 })
+  await idle()
+  const results = [add(1), add(2)]
+  await turn()
+  let isIdle = false
+  const waited = idle().then(() => {
+    isIdle = true
+  })
+  groups[0]?.end()
+  await turn()
+  expect(isIdle).toBe(false)
+  groups[1]?.end()
+  await Promise.all([waited, ...results])
+})
