@@ -1,4 +1,4 @@
-import { timingSafeEqual } from 'node:crypto'
+import { createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
 import { ControllerError } from '../../machines/errors.ts'
 
 /**
@@ -110,6 +110,12 @@ export const secretBytes = (
   })
   if (first === undefined) throw invalidSecret(scheme, 'is missing; give one, or several while one is being exchanged')
   return [first, ...others]
+}
+
+/** The same as keys of an HMAC. Made once: from bytes, Node takes eight times as long for each digest. */
+export const secretKeys = (...given: Parameters<typeof secretBytes>): readonly [KeyObject, ...KeyObject[]] => {
+  const [first, ...others] = secretBytes(...given)
+  return [createSecretKey(first), ...others.map((bytes) => createSecretKey(bytes))]
 }
 
 export const invalidSecret = (scheme: string, problem: string): ControllerError =>

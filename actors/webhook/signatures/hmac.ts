@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import type { Secrets, SignatureScheme } from '../signatures.ts'
-import { checkTimestamp, deliveryId, refused, requiredHeaders, same, secretBytes } from '../signatures.ts'
+import { checkTimestamp, deliveryId, refused, requiredHeaders, same, secretKeys } from '../signatures.ts'
 
 /**
  * The senders that put an HMAC of the body into one header.
@@ -38,7 +38,7 @@ export const shopify = (secrets: Secrets): SignatureScheme =>
  * https://docs.stripe.com/webhooks#verify-manually
  */
 export const stripe = (secrets: Secrets): SignatureScheme => {
-  const keys = secretBytes('stripe', secrets)
+  const keys = secretKeys('stripe', secrets)
   return {
     name: 'stripe',
     challenge: 'Signature',
@@ -64,7 +64,7 @@ export const stripe = (secrets: Secrets): SignatureScheme => {
  * https://docs.slack.dev/authentication/verifying-requests-from-slack
  */
 export const slack = (secrets: Secrets): SignatureScheme => {
-  const keys = secretBytes('slack', secrets)
+  const keys = secretKeys('slack', secrets)
   return {
     name: 'slack',
     challenge: 'Signature',
@@ -90,7 +90,7 @@ const mostStripeParts = 16
 
 const bodyHmac = (name: string, secrets: Secrets, options: HmacOptions & { idHeader?: string }): SignatureScheme => {
   const { algorithm = 'sha256', encoding = 'hex', prefix = '', idHeader } = options
-  const keys = secretBytes(name, secrets)
+  const keys = secretKeys(name, secrets)
   const names = [options.header.toLowerCase()]
   return {
     name,

@@ -8,6 +8,7 @@ import {
   requiredHeaders,
   same,
   secretBytes,
+  secretKeys,
 } from '../signatures.ts'
 
 /**
@@ -62,7 +63,7 @@ const verifierOf = (scheme: string, secret: string): Verifier => {
   if (secret.startsWith('whpk_')) return ed25519Verifier(publicKeyOf(scheme, secret.slice('whpk_'.length)))
   if (secret.startsWith('whsk_')) throw invalidSecret(scheme, 'is a private key (whsk_); give the public key (whpk_)')
   const encoded = secret.startsWith('whsec_') ? secret.slice('whsec_'.length) : secret
-  const [key] = secretBytes(scheme, encoded, (text) => decodeBase64(scheme, text))
+  const [key] = secretKeys(scheme, encoded, (text) => decodeBase64(scheme, text))
   return (version, signature, signed) =>
     version === 'v1' && same(createHmac('sha256', key).update(signed).digest('base64'), signature)
 }
