@@ -106,5 +106,8 @@ const propertiesOf = (port: number, controllerPort: number, data: string): strin
     'share.coordinator.state.topic.replication.factor=1',
     'share.coordinator.state.topic.min.isr=1',
     'group.initial.rebalance.delay.ms=0',
+    // A killed broker may not come back before its session has ended.
+    'broker.session.timeout.ms=3000',
+    'broker.heartbeat.interval.ms=500',
     '',
   ].join('\n')
