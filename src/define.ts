@@ -1,5 +1,5 @@
-import type { ArrivedEvent, SourceKind } from '../machines/event.ts'
 import type { Log } from '../machines/driver.ts'
+import type { ArrivedEvent, SourceKind } from '../machines/event.ts'
 import type { Queryable } from '../machines/journal.ts'
 import type { StandardSchemaV1 } from './standardSchema.ts'
 
@@ -60,7 +60,6 @@ export interface HandlerDefinition {
   readonly type: string
   readonly options: HandlerOptions
   /** Absent: events of this type are acknowledged and dropped (`ignore`). */
-  // biome-ignore lint/suspicious/noConfusingVoidType: a handler may return nothing
   readonly handle?: (event: ArrivedEvent<string, never>, context: AnyContext) => unknown
 }
 
@@ -128,15 +127,29 @@ export interface LongContext<Checkpoint = unknown> extends HandlerContext {
 
 export type AnyContext = AtomicContext & LongContext
 
-type DataOf<Options> = Options extends { schema: infer Schema extends StandardSchemaV1 }
-  ? StandardSchemaV1.InferOutput<Schema>
-  : unknown
+/** The types a rule is for: `order.*` is for `order.created` and whatever else begins so. */
+type Matching<Type extends string> = Type extends '*'
+  ? string
+  : Type extends `${infer Prefix}.*`
+    ? `${Prefix}.${string}`
+    : Type
 
-type ContextOf<Options> = Options extends { atomic: string | true }
+type DataOf<Schema> = Schema extends StandardSchemaV1 ? StandardSchemaV1.InferOutput<Schema> : unknown
+
+type ContextOf<Atomic, Long> = Atomic extends string | true
   ? AtomicContext
-  : Options extends { long: true }
+  : Long extends true
     ? LongContext
     : HandlerContext
+
+/** `HandlerOptions` with what the compiler learns from them; each in a parameter of its own, or `key` hides the schema. */
+interface TypedOptions<Type extends string, Schema, Atomic, Long>
+  extends Omit<HandlerOptions, 'schema' | 'key' | 'atomic' | 'long'> {
+  readonly schema?: Schema
+  readonly key?: (event: ArrivedEvent<Matching<Type>, DataOf<Schema>>) => string | undefined
+  readonly atomic?: Atomic
+  readonly long?: Long
+}
 
 /**
  * A handler for events of a type, or of all types under a prefix (`order.*`). The most exact rule wins.
@@ -146,12 +159,17 @@ type ContextOf<Options> = Options extends { atomic: string | true }
  */
 export function on<Type extends string>(
   type: Type,
-  handle: (event: ArrivedEvent<Type, DataOf<object>>, context: HandlerContext) => unknown,
+  handle: (event: ArrivedEvent<Matching<Type>>, context: HandlerContext) => unknown,
 ): HandlerDefinition
-export function on<Type extends string, const Options extends HandlerOptions>(
+export function on<
+  Type extends string,
+  Schema extends StandardSchemaV1 | undefined = undefined,
+  Atomic extends string | true | undefined = undefined,
+  Long extends true | undefined = undefined,
+>(
   type: Type,
-  options: Options & { key?: (event: ArrivedEvent<Type, DataOf<Options>>) => string | undefined },
-  handle: (event: ArrivedEvent<Type, DataOf<Options>>, context: ContextOf<Options>) => unknown,
+  options: TypedOptions<Type, Schema, Atomic, Long>,
+  handle: (event: ArrivedEvent<Matching<Type>, DataOf<Schema>>, context: ContextOf<Atomic, Long>) => unknown,
 ): HandlerDefinition
 export function on(type: string, ...rest: unknown[]): HandlerDefinition {
   const [options, handle] = (rest.length === 1 ? [{}, rest[0]] : rest) as [

@@ -74,11 +74,11 @@ test.each([
   [
     'TypeScript that Node does not run',
     'enums.ts',
-    'enum A { B }\n' + definition,
+    `enum A { B }\n${definition}`,
     'enum is not supported',
     'enums.ts:1',
   ],
-  ['a missing import', 'imports.ts', 'import "./not-there.ts"\n' + definition, 'not-there.ts', 'imports.ts'],
+  ['a missing import', 'imports.ts', `import "./not-there.ts"\n${definition}`, 'not-there.ts', 'imports.ts'],
   ['no default export', 'nothing.ts', 'export const a = 1', 'export default defineController', 'nothing.ts'],
 ])('%s is CONFIG_INVALID with its cause and place', async (_what, name, content, cause, place) => {
   const told = await load({ [name]: content }, name)
