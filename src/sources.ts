@@ -75,7 +75,7 @@ export interface KafkaSource extends CreditOptions {
    * The type of events that carry none of their own: a name, a header, or a function of the record.
    * Default: the header `type`, else the topic.
    */
-  readonly type?: KafkaOptions['type']
+  readonly type?: NonNullable<KafkaOptions['type']>
   /** Where a group without a commit begins (default `earliest`). */
   readonly from?: 'earliest' | 'latest'
   /** Without a heartbeat for so long, a member is out (default `30s`). */
@@ -84,11 +84,13 @@ export interface KafkaSource extends CreditOptions {
   readonly commitInterval?: Duration
   /** Default `koksmat-controller`. */
   readonly clientId?: string
-  readonly sasl?: {
-    readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
-    readonly username: Secret
-    readonly password: Secret
-  }
+  readonly sasl?:
+    | {
+        readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
+        readonly username: Secret
+        readonly password: Secret
+      }
+    | { readonly mechanism: 'OAUTHBEARER'; readonly token: Secret }
   /** `true`, or the options of Node's `tls.connect`. */
   readonly tls?: boolean | Readonly<Record<string, unknown>>
   /** Fetched from one partition at a time (default 1 MiB). */

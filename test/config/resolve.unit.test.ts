@@ -124,6 +124,21 @@ test('a queue to be declared is a durable quorum queue, bound where an exchange 
   })
 })
 
+test('credentials for Kafka are read from the environment', () => {
+  const variables = { USER_NAME: 'u', USER_PASSWORD: 'p', TOKEN: 't' }
+  const sasl = (given: NonNullable<Parameters<typeof kafka>[0]['sasl']>) => {
+    const source = kafka({ topics: ['a'], groupId: 'a', brokers: 'a:1', tls: true, sasl: given })
+    return resolveConfig({ ...empty, sources: { source } }, variables).sources['source']?.options
+  }
+  expect(sasl({ mechanism: 'PLAIN', username: env('USER_NAME'), password: env('USER_PASSWORD') })).toMatchObject({
+    sasl: { mechanism: 'PLAIN', username: 'u', password: 'p' },
+    tls: {},
+  })
+  expect(sasl({ mechanism: 'OAUTHBEARER', token: env('TOKEN') })).toMatchObject({
+    sasl: { mechanism: 'OAUTHBEARER', token: 't' },
+  })
+})
+
 test('an option set to undefined counts as not given', () => {
   const definition = { ...empty, concurrency: undefined } as unknown as ControllerDefinition
   expect(resolveConfig(definition, {}).concurrency).toBe(16)
