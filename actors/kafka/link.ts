@@ -23,7 +23,7 @@ export type KafkaConsumer = Consumer<Buffer, Buffer, Buffer, Buffer>
  *      │     halt, last commit, hold             fence, renew the tracks           tracks begin
  *      ├── stream died, member alive ─────────── tracks dropped ──────────▸ opening
  *      ├── released record, nothing in flight ── commit, tracks dropped ──▸ opening
- *      └── member gone, heartbeats stalled ────▸ lost
+ *      └── member gone, group silent ──────────▸ lost
  * ```
  *
  * - `reading`: records flow while there is credit, the lead of no partition is too long, and nobody said pause or cancel.
@@ -205,9 +205,10 @@ export const createLink = (
     async consume() {
       endWatch = startWatch(consumer, tracks, host, {
         topics: options.topics,
-        absentLimitMs: rebalanceTimeoutMs(options) + options.sessionTimeoutMs,
+        silenceLimitMs: options.sessionTimeoutMs,
+        joinLimitMs: rebalanceTimeoutMs(options) + options.sessionTimeoutMs,
         isLeader: () => leader && !intake.halted('moving'),
-        onAbsent: (ms) => lost(connectionLost(`it was no member of its group for ${Math.round(ms / 1_000)} s`)),
+        onSilent: (ms) => lost(connectionLost(`its group has not answered for ${Math.round(ms / 1_000)} s`)),
         onPartitionsAdded: (topic, count) => void growGroup(topic, count),
       })
       try {

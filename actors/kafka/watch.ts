@@ -3,6 +3,8 @@ import type { TopicPartitions, Tracks } from './tracks.ts'
 
 /** The part of the library's consumer that is looked at. */
 export interface WatchedClient {
+  readonly generationId: number
+  readonly lastHeartbeat: Date | null
   readonly assignments: readonly TopicPartitions[] | null
   isActive(): boolean
   metadata(request: { topics: string[]; forceUpdate: true; retries: 0 }): Promise<{
@@ -17,10 +19,12 @@ export interface WatchedClient {
 
 export interface WatchOptions {
   readonly topics: readonly string[]
-  /** Not a member for so long: the membership is given up. */
-  readonly absentLimitMs: number
+  /** An active member that got no heartbeat answered for so long is out. */
+  readonly silenceLimitMs: number
+  /** How long a join may take. */
+  readonly joinLimitMs: number
   readonly isLeader: () => boolean
-  readonly onAbsent: (ms: number) => void
+  readonly onSilent: (ms: number) => void
   readonly onPartitionsAdded: (topic: string, count: number) => void
 }
 
@@ -31,7 +35,9 @@ const latest = -1n
 /**
  * What no event of the library tells, looked at from time to time:
  *
- * - each second, whether we are a member: some failures leave a consumer that does nothing and says nothing;
+ * - each second, whether the group still answers: some failures leave a consumer that does nothing and says nothing, and
+ *   in others the library's own alarm comes after nested retries only. A tick that is late was ours to miss: we were
+ *   frozen, and the library gets its chance to join again;
  * - every 5 s, how far behind the end of the log we are (`kafka_lag`: records not settled);
  * - every 5 s, by the leader of the group, whether a topic has new partitions, which the group would not notice.
  *
@@ -44,7 +50,9 @@ export const startWatch = (
   options: WatchOptions,
 ): (() => void) => {
   const partitionCounts = new Map<string, number>()
-  let lastSeenAt = Date.now()
+  let lastSign = ''
+  let lastSignAt = Date.now()
+  let lastTickAt = lastSignAt
   let ticks = 0
   let looking = false
   let over = false
@@ -87,12 +95,15 @@ export const startWatch = (
   }
 
   const timer = setInterval(() => {
-    if (client.isActive()) {
-      lastSeenAt = Date.now()
-      if (ticks++ % ticksPerLook === 0) void look()
-    } else if (Date.now() - lastSeenAt > options.absentLimitMs) {
-      options.onAbsent(Date.now() - lastSeenAt)
-    }
+    const now = Date.now()
+    const sign = `${client.generationId} ${client.lastHeartbeat?.getTime()}`
+    if (sign !== lastSign || now - lastTickAt > 2 * tickMs) lastSignAt = now
+    lastSign = sign
+    lastTickAt = now
+    const silentMs = now - lastSignAt
+    const active = client.isActive()
+    if (silentMs > (active ? options.silenceLimitMs : options.joinLimitMs)) return options.onSilent(silentMs)
+    if (active && ticks++ % ticksPerLook === 0) void look()
   }, tickMs)
 
   return () => {

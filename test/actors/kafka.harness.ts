@@ -6,16 +6,25 @@ import { createKafkaDriver, type KafkaOptions } from '../../actors/kafka.ts'
 import type { Delivery, DriverHost, Link, Outcome } from '../../machines/driver.ts'
 import type { ControllerError } from '../../machines/errors.ts'
 
-/** Topics, records and members against one broker; everything is closed after the file. */
-export const kafkaHarness = (brokers: string) => {
+/** The harness, closed after the file. */
+export const kafkaHarness = (brokers: string): KafkaHarness => {
+  const harness = createHarness(brokers)
+  afterAll(harness.close)
+  return harness
+}
+
+type KafkaHarness = ReturnType<typeof createHarness>
+
+/** Topics, records and members against one broker. */
+export const createHarness = (brokers: string) => {
   const admin = new Admin({ clientId: 'tests', bootstrapBrokers: [brokers], retries: 5, retryDelay: 200 })
   const publisher = createKafkaPublisher([brokers])
   const members: Member[] = []
-  afterAll(async () => {
-    await Promise.all(members.map((member) => member.stop()))
+  const close = async (): Promise<void> => {
+    await Promise.all(members.splice(0).map((member) => member.stop()))
     await publisher.close()
     await admin.close()
-  })
+  }
 
   const createTopic = async (partitions = 1): Promise<string> => {
     const topic = `t-${randomBytes(5).toString('hex')}`
@@ -38,7 +47,7 @@ export const kafkaHarness = (brokers: string) => {
     return member
   }
 
-  return { admin, createTopic, publish, committed, start }
+  return { admin, createTopic, publish, committed, start, close }
 }
 
 export const newGroup = (): string => `g-${randomBytes(5).toString('hex')}`
