@@ -7,9 +7,9 @@ import { promisify } from 'node:util'
 import { answers } from './answers.ts'
 import { startContainer } from './containers.ts'
 import { freePort } from './freePort.ts'
-import { guarded, type Started } from './guarded.ts'
+import { guarded } from './guarded.ts'
+import { startRestartable } from './restartable.ts'
 import { ServerUnavailable, type TestServer } from './serverKinds.ts'
-import { until } from './until.ts'
 
 const run = promisify(execFile)
 const version = '4.1.0'
@@ -21,49 +21,21 @@ export const startKafkaServer = async (): Promise<TestServer> => {
   if (!existsSync(jars)) return startContainer('kafka')
   const home = guarded('kafka')
   const [port, controllerPort] = [await freePort(), await freePort()]
-  const url = `127.0.0.1:${port}`
   const properties = join(home.folder, 'server.properties')
   writeFileSync(properties, propertiesOf(port, controllerPort, join(home.folder, 'data')))
-  const java = (options: readonly string[], main: string, args: readonly string[]) =>
-    home.start('java', [...options, '-cp', join(jars, '*'), main, ...args], {
-      PATH: process.env['PATH'],
-      LC_ALL: 'C.UTF-8',
-    })
-  const start = async (): Promise<Started> => {
-    const node = java(['-Xms256m', '-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'], 'kafka.Kafka', [
-      properties,
-    ])
-    await until(() => !node.alive() || answers.kafka(url), 60_000)
-    if (!node.alive()) throw new ServerUnavailable(`Apache Kafka did not start: ${node.said()}`)
-    return node
-  }
-  let node: Started
-  try {
-    const clusterId = Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('base64url')
-    const format = java([], 'kafka.tools.StorageTool', ['format', '-t', clusterId, '-c', properties])
-    await format.gone
-    node = await start()
-  } catch (thrown) {
-    await home.end()
-    throw thrown
-  }
-
-  const end = async (signal: 'SIGTERM' | 'SIGKILL') => {
-    node.signal('SIGCONT')
-    node.signal(signal)
-    await node.gone
-  }
-  return {
-    url,
-    stop: home.end,
-    restart: async () => {
-      await end('SIGTERM')
-      node = await start()
+  const environment = { PATH: process.env['PATH'], LC_ALL: 'C.UTF-8' }
+  const java = (options: readonly string[], ...main: string[]) =>
+    home.start('java', [...options, '-cp', join(jars, '*'), ...main], environment)
+  return startRestartable({
+    home,
+    url: `127.0.0.1:${port}`,
+    prepare: () => {
+      const clusterId = Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('base64url')
+      return java([], 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', properties).gone
     },
-    kill: () => end('SIGKILL'),
-    pause: () => node.signal('SIGSTOP'),
-    resume: () => node.signal('SIGCONT'),
-  }
+    spawn: () => java(['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'], 'kafka.Kafka', properties),
+    answers: answers.kafka,
+  })
 }
 
 /** The 46 jars of Kafka, kept outside the project. Whole or not there: another run may fetch them at the same time. */

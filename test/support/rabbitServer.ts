@@ -7,8 +7,9 @@ import { promisify } from 'node:util'
 import { answers } from './answers.ts'
 import { startContainer } from './containers.ts'
 import { freePort } from './freePort.ts'
-import { guarded, type Started } from './guarded.ts'
-import { ServerUnavailable, type TestServer } from './serverKinds.ts'
+import { guarded } from './guarded.ts'
+import { startRestartable } from './restartable.ts'
+import type { TestServer } from './serverKinds.ts'
 import { until } from './until.ts'
 
 /** The broker itself, which Debian's wrapper of the same name in /usr/sbin only lets root and `rabbitmq` start. */
@@ -44,41 +45,19 @@ export const startRabbitServer = async (): Promise<RabbitServer> => {
     ERL_EPMD_ADDRESS: '127.0.0.1',
     ERL_EPMD_PORT: String(epmdPort),
   }
-  const url = `amqp://guest:guest@127.0.0.1:${port}`
-  const start = async (): Promise<Started> => {
-    const node = home.start(rabbitProgram, [], environment)
-    await until(() => !node.alive() || answers.rabbitmq(url), 60_000)
-    if (!node.alive()) throw new ServerUnavailable(`RabbitMQ did not start: ${node.said()}`)
-    return node
-  }
-  // A node that finds no epmd starts one that stays; this one is ours and ends with us.
-  const names = home.start('epmd', ['-port', String(epmdPort), '-address', '127.0.0.1'], environment)
-  let node: Started
-  try {
-    await until(() => listens(epmdPort) || !names.alive())
-    node = await start()
-  } catch (thrown) {
-    await home.end()
-    throw thrown
-  }
-
-  const end = async (signal: 'SIGTERM' | 'SIGKILL') => {
-    node.signal('SIGCONT')
-    node.signal(signal)
-    await node.gone
-  }
-  return {
-    url,
-    rabbitmqctl: (...args) => output(join(dirname(rabbitProgram), 'rabbitmqctl'), ['-q', ...args], environment),
-    stop: home.end,
-    restart: async () => {
-      await end('SIGTERM')
-      node = await start()
+  const server = await startRestartable({
+    home,
+    url: `amqp://guest:guest@127.0.0.1:${port}`,
+    prepare: async () => {
+      // A node that finds no epmd starts one that stays; this one is ours and ends with us.
+      const names = home.start('epmd', ['-port', String(epmdPort), '-address', '127.0.0.1'], environment)
+      await until(() => listens(epmdPort) || !names.alive())
     },
-    kill: () => end('SIGKILL'),
-    pause: () => node.signal('SIGSTOP'),
-    resume: () => node.signal('SIGCONT'),
-  }
+    spawn: () => home.start(rabbitProgram, [], environment),
+    answers: answers.rabbitmq,
+  })
+  const program = join(dirname(rabbitProgram), 'rabbitmqctl')
+  return { ...server, rabbitmqctl: (...args) => output(program, ['-q', ...args], environment) }
 }
 
 const output = async (command: string, args: readonly string[], env = process.env): Promise<string> =>
