@@ -3,7 +3,7 @@ import { ControllerError, toControllerError } from '../../machines/errors.ts'
 import type { AtomicTransaction, Done, Ledger, Queryable } from '../../machines/journal.ts'
 import type { Base } from './base.ts'
 import { isDataRefused, isLockTimeout, isTransient, unavailable } from './failures.ts'
-import { hasRow } from './plan.ts'
+import { firstOfEach, hasRow } from './plan.ts'
 import type { Pool } from './pool.ts'
 import { createSteps, type Steps } from './steps.ts'
 import { attempt, wasCommitted } from './transaction.ts'
@@ -51,7 +51,7 @@ const atomic = (base: Base, steps: Steps, tx: Queryable): AtomicTransaction => (
   query: tx.query,
   mark: async (events) => {
     const done = events.map(({ event, keepMs }): Done => ({ as: 'done', event, keepMs }))
-    const fresh = new Set(done.length === 0 ? [] : await steps.mark(tx, done))
+    const fresh = new Set(done.length === 0 ? [] : await steps.mark(tx, firstOfEach(done)))
     return done.map((ending) => fresh.has(ending))
   },
   settle: async (endings) => {

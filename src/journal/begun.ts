@@ -27,7 +27,7 @@ export const createBegun = (base: Base): Pick<Ledger, 'begin' | 'beginAlone' | '
         from (select b.deaths + case when ${died} then 1 else 0 end as total) as counted)
     returning ce_source as source, id, deaths`
   const aloneText = `
-    insert into ${quoted}.begun (ce_source, id, lease_by) select $1[1], $2[1], $3
+    insert into ${quoted}.begun (ce_source, id, lease_by) select ce_source, id, $3 from unnest($1::text[], $2::text[]) as new (ce_source, id)
     on conflict (ce_source, id) do update set at = now(), lease_by = excluded.lease_by`
   const seenText = `
     select ce_source as source, id from ${quoted}.seen

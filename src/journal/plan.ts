@@ -56,7 +56,8 @@ export const standsAlone = (plan: Plan): boolean => {
 export const hasRow = <E extends { readonly row?: JournalRow }>(ending: E): ending is WithRow<E> =>
   ending.row !== undefined
 
-const firstOfEach = <E extends { readonly event: ArrivedEvent }>(endings: readonly E[]): readonly E[] => {
+/** Of events with one identity the first. */
+export const firstOfEach = <E extends { readonly event: ArrivedEvent }>(endings: readonly E[]): readonly E[] => {
   const found = new Map<string, E>()
   for (const ending of endings) {
     const identity = storedIdentity(ending.event)

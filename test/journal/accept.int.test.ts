@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { tcpProxy } from '../support/tcpProxy.ts'
 import { until } from '../support/until.ts'
 import { acceptAll, attemptOf, eventOf, idsOf, useJournals } from './journals.ts'
+import { proxied } from './proxied.ts'
 
 const journals = useJournals()
 
@@ -129,10 +129,8 @@ test('every attribute of an event comes back, and a NUL in an id does not spoil 
 
 test('without an answer in time it fails with JOURNAL_UNAVAILABLE, and what was committed all the same is handled', async () => {
   const { open, url, states } = journals()
-  const target = new URL(url)
-  const proxy = await tcpProxy({ host: target.hostname, port: Number(target.port) })
-  target.host = `127.0.0.1:${proxy.port}`
-  const replica = await open({ url: target.href })
+  const { proxy, ...line } = await proxied(url)
+  const replica = await open(line)
   await acceptAll(replica, [eventOf('warm')])
   proxy.delay(400)
   const startedAt = performance.now()
@@ -149,10 +147,8 @@ test('without an answer in time it fails with JOURNAL_UNAVAILABLE, and what was 
 
 test('an insert whose answer was lost finds its own row again and is no duplicate', async () => {
   const { open, url, sql } = journals()
-  const target = new URL(url)
-  const proxy = await tcpProxy({ host: target.hostname, port: Number(target.port) })
-  target.host = `127.0.0.1:${proxy.port}`
-  const replica = await open({ url: target.href })
+  const { proxy, ...line } = await proxied(url)
+  const replica = await open(line)
   await acceptAll(replica, [eventOf('warm')])
   proxy.delay(150)
   const acceptance = replica.intake.accept({ event: eventOf('1') }, 10_000)

@@ -1,0 +1,89 @@
+import { expect, test } from 'vitest'
+import { until } from '../support/until.ts'
+import { acceptAll, eventOf, type Replica, useJournals } from './journals.ts'
+import { proxied } from './proxied.ts'
+
+const journals = useJournals()
+const poison = eventOf('poison')
+
+/** A replica that begins the event, and dies. */
+const dieWith = async (begin: (replica: Replica) => Promise<unknown>): Promise<void> => {
+  const { open, url } = journals()
+  const { proxy, ...line } = await proxied(url)
+  const replica = await open(line)
+  await begin(replica)
+  proxy.refuse()
+  proxy.reset()
+  await until(async () => (await journals().connections(replica)) === 0)
+  await replica.close()
+  await proxy.close()
+}
+
+test('an event that was never begun is recorded, and has no deaths', async () => {
+  const replica = await journals().open()
+  expect(await replica.ledger.begin([poison, eventOf('other')])).toEqual([0, 0])
+  expect(await journals().sql('select id, lease_by, deaths from S.begun order by id')).toEqual([
+    { id: 'other', lease_by: replica.intake.replica(), deaths: 0 },
+    { id: 'poison', lease_by: replica.intake.replica(), deaths: 0 },
+  ])
+})
+
+test('deaths are counted at once, one for each process that died with the event', async () => {
+  await dieWith(({ ledger }) => ledger.begin([poison]))
+  await dieWith(async ({ ledger }) => {
+    expect(await ledger.begin([poison])).toEqual([1])
+    await ledger.beginAlone(poison)
+  })
+  const replica = await journals().open()
+  expect(await replica.ledger.begin([poison, eventOf('other')])).toEqual([2, 0])
+})
+
+test('after a death a run is not recorded until it begins alone, so its neighbours are not blamed', async () => {
+  await dieWith(({ ledger }) => ledger.begin([poison, eventOf('neighbour')]))
+  await dieWith(async ({ ledger }) => {
+    expect(await ledger.begin([poison, eventOf('neighbour')])).toEqual([1, 1])
+    await ledger.beginAlone(poison)
+  })
+  const replica = await journals().open()
+  expect(await replica.ledger.begin([poison, eventOf('neighbour')])).toEqual([2, 1])
+})
+
+test('an event that comes again while its run still goes on here or elsewhere is no death', async () => {
+  const { open } = journals()
+  const [one, two] = await Promise.all([open(), open()])
+  await one.ledger.begin([poison])
+  expect(await one.ledger.begin([poison])).toEqual([0])
+  expect(await two.ledger.begin([poison])).toEqual([0])
+})
+
+test('a run that was given back by a shutdown is no death', async () => {
+  const { open } = journals()
+  const leaving = await open()
+  await leaving.ledger.begin([poison])
+  await leaving.ledger.settle([{ as: 'release', event: poison, begun: true }])
+  await leaving.close()
+  const replica = await open()
+  expect(await replica.ledger.begin([poison])).toEqual([0])
+})
+
+test('an ending forgets the deaths', async () => {
+  await dieWith(({ ledger }) => ledger.begin([poison]))
+  const replica = await journals().open()
+  expect(await replica.ledger.begin([poison])).toEqual([1])
+  await replica.ledger.beginAlone(poison)
+  await replica.ledger.settle([{ as: 'done', event: poison, begun: true }])
+  expect(await replica.ledger.begin([poison])).toEqual([0])
+})
+
+test('a checkpoint is there on the next run, and is refused when the lease is lost', async () => {
+  const { open, sql } = journals()
+  const replica = await open()
+  const [long] = await acceptAll(replica, [eventOf('long')])
+  if (long === undefined) throw new Error('not accepted')
+  expect(await replica.ledger.checkpoint(long.row, { done: [1, 2] })).toBe(true)
+  await replica.ledger.settle([{ as: 'release', event: long.event, row: long.row }])
+  const [again] = await replica.intake.claim('journal', 1)
+  expect(again?.row.checkpoint).toEqual({ done: [1, 2] })
+  await sql('update S.event set lease_by = 4711')
+  expect(await replica.ledger.checkpoint(long.row, { done: [3] })).toBe(false)
+})

@@ -1,0 +1,102 @@
+import { expect, test } from 'vitest'
+import type { Ending } from '../../machines/journal.ts'
+import { until } from '../support/until.ts'
+import { attemptOf, eventOf, type Replica, useJournals } from './journals.ts'
+import { proxied } from './proxied.ts'
+
+const journals = useJournals()
+
+test('sessions killed every 100 ms while events are accepted, claimed, emitted and settled lose nothing and double nothing', async () => {
+  const { open, sql, states } = journals()
+  const replica = await open()
+  const total = 3_000
+  await sql(
+    `select S.enqueue('orders', 'order.created', to_json(n), id => 'o' || n) from generate_series(1, ${total}) n`,
+  )
+  let kills = 0
+  const kill = setInterval(async () => {
+    const killed = await sql('select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1', [
+      `koksmat ${replica.name}`,
+    ])
+    kills += killed.length
+  }, 100)
+
+  const accepting = acceptMany(replica, 300)
+  const handled = new Map<string, number>()
+  while (handled.size < total * 2) {
+    const pages = await Promise.all(['orders', 'journal'].map((queue) => claimed(replica, queue)))
+    const endings = pages.flat().map(({ event, row }): Ending => {
+      handled.set(event.id, (handled.get(event.id) ?? 0) + 1)
+      if (event.id.startsWith('e')) return { as: 'done', event, row, counters: { emitted: 1 }, keepMs: 60_000 }
+      const emits = [{ event: eventOf(`e${event.id}`) }]
+      return { as: 'done', event, row, emits, emitDelaysMs: [0], counters: { orders: 1 } }
+    })
+    await replica.ledger.settle(endings)
+  }
+  clearInterval(kill)
+  expect(kills).toBeGreaterThan(5)
+  expect(handled.size).toBe(total * 2)
+  expect(await replica.counters()).toEqual({ orders: `${total}`, emitted: `${total}` })
+  expect(await accepting).toBe(300)
+  await until(async () => (await states())['leased'] === 300)
+  expect(await states()).toEqual({ leased: 300 })
+}, 60_000)
+
+const claimed = async (replica: Replica, queue: string) => {
+  try {
+    return await replica.intake.claim(queue, 100)
+  } catch {
+    return []
+  }
+}
+
+/** Accepts events one after the other, as a sender does that sends again what was not taken. */
+const acceptMany = async (replica: Replica, count: number): Promise<number> => {
+  let accepted = 0
+  for (let n = 0; n < count; n++) {
+    const { status } = await replica.intake.accept({ event: eventOf(`w${n}`) }, 10_000)
+    if (status === 'accepted') accepted++
+  }
+  return accepted
+}
+
+test('retries and parkings survive killed sessions with their attempts counted once', async () => {
+  const { open, sql } = journals()
+  const replica = await open()
+  const kill = setInterval(() => {
+    sql('select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1', [
+      `koksmat ${replica.name}`,
+    ])
+  }, 50)
+  for (let round = 0; round < 40; round++) {
+    const endings = Array.from({ length: 20 }, (_, n): Ending => {
+      const as = n % 2 === 0 ? 'retry' : 'park'
+      const event = eventOf(`${round}-${n}`)
+      return { as, event, queue: 'journal', attempts: 1, history: [attemptOf(1)], dueInMs: 60_000 }
+    })
+    await replica.ledger.settle(endings)
+  }
+  clearInterval(kill)
+  expect(
+    await sql(
+      'select state, count(*)::integer as count, max(jsonb_array_length(history)) as most from S.event group by 1 order by 1',
+    ),
+  ).toEqual([
+    { state: 'parked', count: 400, most: 1 },
+    { state: 'ready', count: 400, most: 1 },
+  ])
+}, 60_000)
+
+test('health tells once that Postgres is gone and once that it is back, also when nobody asks anything', async () => {
+  const { open, url } = journals()
+  const { proxy, ...line } = await proxied(url)
+  const replica = await open(line)
+  proxy.refuse()
+  proxy.reset()
+  await until(() => replica.healths.length > 0)
+  proxy.heal()
+  await until(() => replica.healths.length > 1)
+  expect(replica.healths).toMatchObject([{ up: false, error: { code: 'JOURNAL_UNAVAILABLE' } }, { up: true }])
+  await replica.close()
+  await proxy.close()
+})
