@@ -27,6 +27,7 @@ const closeTimeoutMs = 1_000
 const settings = [
   `set local timezone = 'UTC'`,
   `set local datestyle = 'ISO'`,
+  'set local jit = off',
   `set local statement_timeout = ${statementTimeoutMs}`,
   `set local idle_in_transaction_session_timeout = ${idleInTransactionMs}`,
 ]

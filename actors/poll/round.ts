@@ -15,7 +15,10 @@ export interface Undelivered {
 /** `busy`: another replica polls this source now. */
 export type Round = Page | 'busy'
 
-/** One poll: a transaction of the journal in which the finder runs, under the lock of the source. */
+/**
+ * One poll: a transaction of the journal in which the finder runs, under the lock of the source. Its statements are many
+ * and short, but look costly to the planner: compiling each (`jit`) would take longer than running it.
+ */
 export const pollOnce = async (
   intake: Intake,
   watch: Watch,
@@ -27,7 +30,8 @@ export const pollOnce = async (
   const round = await intake.transaction(async (tx): Promise<Round> => {
     undelivered.page = before
     const { rows } = await tx.query<{ mine: boolean }>(
-      `select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as mine, set_config('TimeZone', 'UTC', true)`,
+      `select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as mine,
+        set_config('TimeZone', 'UTC', true), set_config('jit', 'off', true)`,
       [`koksmat:poll:${intake.schema}:${watch.source}`],
     )
     if (rows[0]?.mine !== true) return 'busy'

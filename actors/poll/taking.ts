@@ -35,7 +35,7 @@ export const takeLocked = (options: TriggerOptions, first: number): string => {
   const set = Object.keys(take.mark).map((column, index) => `${quoteName(column)} = $${first + index}`)
   return `taken as (
     update ${table} set ${set.join(', ')} from picked where ${same}
-    ${returning}, ${condition(options.where)} as koksmat_again
+    ${returning}, ${condition(options.where)} is true as koksmat_again
   )`
 }
 
