@@ -54,7 +54,7 @@ export interface Journal {
    * @throws ControllerError JOURNAL_UNAVAILABLE, JOURNAL_OUTDATED, JOURNAL_TOO_NEW
    */
   open(): Promise<void>
-  /** Waits for what is under way, gives leases back, closes every connection. Legal at any time, also twice. */
+  /** Waits a little for what is under way, gives leases back, closes every connection. Legal at any time, also twice. */
   close(): Promise<void>
   /** Values of all counters, as decimal numbers. */
   counters(): Promise<Readonly<Record<string, string>>>
@@ -64,7 +64,9 @@ export interface Journal {
   locks(names: readonly string[]): Promise<Readonly<Record<string, JournalLock>>>
 }
 
-const closeStepMs = 2_000
+/** Closing while Postgres does not answer takes five seconds: two for what is under way, one for each step after it. */
+const finishMs = 2_000
+const closeStepMs = 1_000
 const pruneMs = 60_000
 
 export const createJournal = (options: JournalOptions): Journal => {
@@ -73,9 +75,11 @@ export const createJournal = (options: JournalOptions): Journal => {
   const applicationName = `${applicationPrefix}${options.replicaName}`.slice(0, 63)
   const closing = new AbortController()
   const wakes = createWakes()
+  let opened = false
 
   const health: Health = createHealth(
     (state) => {
+      if (!opened) return
       if (state.up) lease.check()
       options.onHealth(state)
     },
@@ -104,10 +108,10 @@ export const createJournal = (options: JournalOptions): Journal => {
   const underLock = createUnderLock(base, lockPool)
   const work = createWork()
   let pruning: Every | undefined
-  let opened = false
   let closed: Promise<void> | undefined
 
   const open = async (): Promise<void> => {
+    if (opened) return
     try {
       const applied = await migrate(pool, names, options.migrate)
       if (applied > 0) log.info({ applied, schema: names.schema }, 'journal migrations applied')
@@ -124,7 +128,7 @@ export const createJournal = (options: JournalOptions): Journal => {
 
   const close = async (): Promise<void> => {
     health.stop()
-    await atMost(closeStepMs, Promise.all([accepting.idle(), work.idle()]))
+    await atMost(finishMs, Promise.all([accepting.idle(), work.idle()]))
     closing.abort()
     await atMost(closeStepMs, Promise.all([lease.stop(), pruning?.stop()]))
     if (opened) {

@@ -100,7 +100,9 @@ export const createSession = ({ url, names, applicationName, wakes, log }: Sessi
   }
 
   return {
-    open: connect,
+    open: async () => {
+      if (client === undefined) await connect()
+    },
     hold: async (replica) => {
       held = replica
       const current = client

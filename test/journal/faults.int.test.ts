@@ -100,3 +100,23 @@ test('health tells once that Postgres is gone and once that it is back, also whe
   await replica.close()
   await proxy.close()
 })
+
+test('a settlement whose confirmation was lost takes effect once', async () => {
+  const { open, url, sql } = journals()
+  const { proxy, ...line } = await proxied(url)
+  const replica = await open(line)
+  await replica.ledger.settle([{ as: 'done', event: eventOf('warm'), counters: { n: 0 } }])
+  proxy.delay(100)
+  const effects = { counters: { n: 1 }, emits: [{ event: eventOf('emitted') }], emitDelaysMs: [0] }
+  const settled = replica.ledger.settle([{ as: 'done', event: eventOf('1'), ...effects }])
+  await until(async () => (await sql('select from S.event')).length === 1)
+  // Committed, and the confirmation is on its way. Somebody else handles what was emitted; cut the line.
+  await sql('delete from S.event')
+  proxy.reset()
+  proxy.delay(0)
+  await settled
+  expect(await replica.counters()).toEqual({ n: '1' })
+  expect(await sql('select from S.event')).toEqual([])
+  await replica.close()
+  await proxy.close()
+})
