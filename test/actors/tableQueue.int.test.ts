@@ -23,8 +23,8 @@ afterEach(async () => {
 const connect = async (
   over: Partial<TableQueueOptions> & { events?: number; through?: Replica; driver?: Driver } = {},
 ) => {
-  const { events = 100, through = replica, ...options } = over
-  const { driver = createTableQueueDriver({ queue: 'orders', pollMs: never, ...options }, through.intake) } = over
+  const { events = 100, through = replica, driver, ...options } = over
+  const used = driver ?? createTableQueueDriver({ queue: 'orders', pollMs: never, ...options }, through.intake)
   const batches: (readonly Delivery[])[] = []
   const lost: ControllerError[] = []
   const host: DriverHost = {
@@ -35,9 +35,7 @@ const connect = async (
     lost: (error) => void lost.push(error),
     gauge: () => {},
   }
-  const link = await createTableQueueDriver({ queue: 'orders', pollMs: never, ...options }, through.intake).connect(
-    host,
-  )
+  const link = await used.connect(host)
   links.push(link)
   const delivered = (): Delivery[] => batches.flat()
   /** Settles in the journal and then with the driver, as jobs and source do. */
