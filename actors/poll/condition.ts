@@ -4,7 +4,7 @@ import type { Database } from './database.ts'
 import type { Finder, Found, Watch } from './finder.ts'
 import type { ConditionOptions } from './options.ts'
 import { foundRow, journalFound } from './rows.ts'
-import { isLive, subquery } from './sql.ts'
+import { isHeld, isLive, subquery } from './sql.ts'
 
 /**
  * Conditions: the keys that a query gives, compared with those it gave before. Which they were stands in the journal
@@ -39,8 +39,7 @@ export const createConditionFinder = (options: ConditionOptions, watch: Watch, d
     const { rows } = await tx.query<Change>(
       `insert into ${schema}.condition (source, key, data)
       select $1, key, data::json from unnest($3::text[], $4::text[]) with ordinality as koksmat_here (key, data, place)
-      where not exists (select from ${schema}.condition koksmat_known
-          where koksmat_known.source = $1 and koksmat_known.key = koksmat_here.key)
+      where not ${isHeld(schema, '$1', 'koksmat_here.key')}
         and ${notBusy('koksmat_here.key')}
       order by place limit $5
       returning key, data::text as json, ${sinceText}`,

@@ -29,14 +29,30 @@ export const versionOf = (table: string, column: string): string =>
   `coalesce(${ownName(table)}.${quoteName(column)}::text, '')`
 
 /**
- * An event of this key is in the journal and not parked. Arguments are SQL. `offset 0` keeps it a look into an index for
- * each row of a page: as a join, Postgres may plan it by statistics from before the journal grew.
+ * What follows is asked for each row of a page, and is a look into one index. `offset 0` keeps it from being planned as a
+ * join, and what must not lead to another index is written so that it cannot: statistics from before the journal grew,
+ * or from before this source was there, would have Postgres read every event of the source for every row.
+ *
+ * All arguments but the schema are SQL.
  */
+/** An event of this key is in the journal and not parked. */
 export const isLive = (schema: string, ceSource: string, key: string): string =>
-  `exists (select from ${schema}.event koksmat_live where koksmat_live.ce_source = ${ceSource}
-    and koksmat_live.kind = 'database.trigger' and koksmat_live.key = ${key} and koksmat_live.state <> 'parked' offset 0)`
+  `exists (select from ${schema}.event koksmat_live
+    where koksmat_live.key = ${key} and koksmat_live.kind = 'database.trigger'
+      and koksmat_live.ce_source || '' = ${ceSource} and koksmat_live.state <> 'parked' offset 0)`
 
-/** An event with this id was handled before, within its dedup window. Arguments and `offset 0` as above. */
+/** An event with this id was handled before, within its dedup window. */
 export const isSeen = (schema: string, ceSource: string, id: string): string =>
-  `exists (select from ${schema}.seen koksmat_seen where koksmat_seen.ce_source = ${ceSource}
-    and koksmat_seen.id = ${id} and koksmat_seen.until > now() offset 0)`
+  `exists (select from ${schema}.seen koksmat_seen
+    where koksmat_seen.ce_source = ${ceSource} and koksmat_seen.id = ${id}
+      and (koksmat_seen.until > now()) is true offset 0)`
+
+/** This version of a row was told before. */
+export const isTracked = (schema: string, source: string, key: string, version: string): string =>
+  `exists (select from ${schema}.tracked koksmat_known
+    where koksmat_known.source = ${source} and koksmat_known.key = ${key} and koksmat_known.version = ${version} offset 0)`
+
+/** The condition held for this key before. */
+export const isHeld = (schema: string, source: string, key: string): string =>
+  `exists (select from ${schema}.condition koksmat_known
+    where koksmat_known.source = ${source} and koksmat_known.key = ${key} offset 0)`

@@ -3,7 +3,7 @@ import type { Database } from './database.ts'
 import type { Finder, Watch } from './finder.ts'
 import type { TriggerOptions } from './options.ts'
 import { foundRow, journalFound } from './rows.ts'
-import { condition, isLive, quoteTable, versionOf } from './sql.ts'
+import { condition, isLive, isTracked, quoteTable, versionOf } from './sql.ts'
 import { checkTable } from './table.ts'
 import { columnsOf, keyOf } from './taking.ts'
 
@@ -46,8 +46,7 @@ export const createSweepFinder = (
   const changed = async (tx: Queryable, chunk: readonly Version[], limit: number): Promise<readonly string[]> => {
     const { rows } = await tx.query<{ key: string }>(
       `select key from unnest($3::text[], $4::text[]) with ordinality as koksmat_chunk (key, version, place)
-      where not exists (select from ${schema}.tracked koksmat_known where koksmat_known.source = $1
-          and koksmat_known.key = koksmat_chunk.key and koksmat_known.version = koksmat_chunk.version)
+      where not ${isTracked(schema, '$1', 'koksmat_chunk.key', 'koksmat_chunk.version')}
         and not ${isLive(schema, '$2', 'koksmat_chunk.key')}
       order by place limit $5`,
       [watch.source, watch.ceSource, chunk.map((row) => row.key), chunk.map((row) => row.version), limit],

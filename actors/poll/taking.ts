@@ -1,6 +1,6 @@
 import { ControllerError } from '../../machines/errors.ts'
 import type { TriggerOptions } from './options.ts'
-import { condition, isLive, ownName, quoteName, quoteTable, rowAsJson, versionOf } from './sql.ts'
+import { condition, isLive, isTracked, ownName, quoteName, quoteTable, rowAsJson, versionOf } from './sql.ts'
 
 /**
  * Parts of statements that take rows of a table: `picked` finds them, `taken` tells them from now on. Both carry
@@ -48,8 +48,7 @@ export const takeTracked = (options: TriggerOptions, version: string, schema: st
     select ${columnsOf(options, versionOf(options.table, version))}
     from ${quoteTable(options.table)}
     where ${condition(options.where)} and ${keyOf(options)} is not null
-      and not exists (select from ${schema}.tracked koksmat_known where koksmat_known.source = $1
-        and koksmat_known.key = ${keyOf(options)}::text and koksmat_known.version = ${versionOf(options.table, version)})
+      and not ${isTracked(schema, '$1', `${keyOf(options)}::text`, versionOf(options.table, version))}
       and not ${isLive(schema, '$2', `${keyOf(options)}::text`)}
     limit $5
   ), taken as (

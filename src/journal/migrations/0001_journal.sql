@@ -46,7 +46,7 @@ create unique index event_identity on ${schema}.event (ce_source, id);
 create index event_due on ${schema}.event (queue, priority desc, due, seq) where state = 'ready';
 create index event_leased on ${schema}.event (lease_by) where state = 'leased';
 create index event_parked on ${schema}.event (via, seq) where state = 'parked';
-create index event_trigger on ${schema}.event (ce_source, key) where kind = 'database.trigger';
+create index event_trigger on ${schema}.event (key) where kind = 'database.trigger';
 
 -- Dedup marks: what was handled successfully.
 create table ${schema}.seen (
