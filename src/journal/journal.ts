@@ -113,8 +113,8 @@ export const createJournal = (options: JournalOptions): Journal => {
   const open = async (): Promise<void> => {
     if (opened) return
     try {
-      const applied = await migrate(pool, names, options.migrate)
-      if (applied > 0) log.info({ applied, schema: names.schema }, 'journal migrations applied')
+      const { from, to } = await migrate(pool, names, options.migrate)
+      if (from < to) log.info({ schema: names.schema, from, to }, 'journal schema brought up to date')
       await session.open()
       await lease.open()
     } catch (thrown) {

@@ -54,23 +54,28 @@ end if;
 end $apply$;`
 
 /**
- * Brings the schema to this version, or says why not.
+ * Brings the schema to this version, or says why not. Gives the versions it found and left.
  *
  * @throws ControllerError JOURNAL_OUTDATED when it is older and `mayMigrate` is false, JOURNAL_TOO_NEW when it is newer
  */
-export const migrate = async (db: Queryable, names: Names, mayMigrate: boolean): Promise<number> => {
+export const migrate = async (db: Queryable, names: Names, mayMigrate: boolean): Promise<Migrated> => {
   const found = await versionOf(db, names)
   if (found > newest) {
     const message = `The journal schema ${names.schema} is at ${found}, this version knows ${newest}.`
     throw new ControllerError('JOURNAL_TOO_NEW', `${message} Run the version that wrote it, or a later one.`)
   }
-  if (found === newest) return 0
+  if (found === newest) return { from: found, to: newest }
   if (!mayMigrate) {
     const message = `The journal schema ${names.schema} is at ${found}, this version needs ${newest}.`
     throw new ControllerError('JOURNAL_OUTDATED', `${message} Run "koksmat-controller migrate".`)
   }
   await db.query(printMigrations(names.schema))
-  return newest - found
+  return { from: found, to: newest }
+}
+
+export interface Migrated {
+  readonly from: number
+  readonly to: number
 }
 
 const versionOf = async (db: Queryable, names: Names): Promise<number> => {

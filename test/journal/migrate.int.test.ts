@@ -7,12 +7,8 @@ const journals = useJournals()
 
 test('migrations run once, however many replicas open at the same time', async () => {
   const { open, sql } = journals()
-  const replicas = await Promise.all([open(), open(), open(), open()])
+  await Promise.all([open(), open(), open(), open()])
   expect(await sql('select number from S.migration')).toEqual([{ number: 1 }])
-  const applied = replicas
-    .flatMap(({ lines }) => lines)
-    .filter(({ message }) => message === 'journal migrations applied')
-  expect(applied.length).toBeGreaterThanOrEqual(1)
 })
 
 test('opening again changes nothing and needs no right to migrate', async () => {
