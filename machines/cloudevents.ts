@@ -128,23 +128,27 @@ const build = (transported: Transported, attributes: Readonly<Record<string, str
   const partitionkey = attributes['partitionkey'] ?? fallback.partitionkey
   const { datacontenttype, dataschema, traceparent } = attributes
   const extensions = extensionsOf(attributes, fallback.extensions)
-  return {
+  const event: Mutable<ArrivedEvent> = {
     id: attributes['id'] ?? fallback.id,
     source: attributes['source'] ?? `koksmat:${via}`,
     type,
     data,
-    ...(subject === undefined ? {} : { subject }),
-    ...(time === undefined ? {} : { time }),
-    ...(datacontenttype === undefined ? {} : { datacontenttype }),
-    ...(dataschema === undefined ? {} : { dataschema }),
-    ...(traceparent === undefined ? {} : { traceparent }),
-    ...(partitionkey === undefined ? {} : { partitionkey }),
-    ...(extensions === undefined ? {} : { extensions }),
     kind,
     via,
     identified: attributes['id'] !== undefined || fallback.identified,
   }
+  if (subject !== undefined) event.subject = subject
+  if (time !== undefined) event.time = time
+  if (datacontenttype !== undefined) event.datacontenttype = datacontenttype
+  if (dataschema !== undefined) event.dataschema = dataschema
+  if (traceparent !== undefined) event.traceparent = traceparent
+  if (partitionkey !== undefined) event.partitionkey = partitionkey
+  if (extensions !== undefined) event.extensions = extensions
+  return event
 }
+
+/** Filled in field by field: this runs for every event. */
+type Mutable<T> = { -readonly [Field in keyof T]: T[Field] }
 
 const extensionsOf = (
   attributes: Readonly<Record<string, string>>,

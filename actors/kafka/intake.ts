@@ -126,4 +126,4 @@ export const createIntake = (parts: IntakeParts): Intake => {
  * How far delivered records may run ahead of the committed offset in one partition. Wide enough that a commit of a few
  * milliseconds does not hold up the intake; small enough to treat all of it with suspicion after a crash: `redelivered`.
  */
-const maxLeadFor = (credit: number): number => Math.max(4 * credit, 256)
+const maxLeadFor = (credit: number): number => Math.max(4 * credit, 1_000)

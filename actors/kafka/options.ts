@@ -22,7 +22,10 @@ export interface KafkaOptions {
   readonly clientId: string
   readonly sasl?: KafkaSasl
   readonly tls?: ConnectionOptions
-  /** Fetched from one partition at a time; a fetch brings four times that at most. */
+  /**
+   * Most bytes of one fetch, from one partition or several. More than the credit takes waits in memory and makes the
+   * garbage collector work: 256 KiB is a good value. A batch of a producer that is larger comes alone.
+   */
   readonly maxBytesPerPartition: number
   /** A larger payload is a defect: the event is parked unread. */
   readonly maxEventBytes: number
@@ -62,7 +65,7 @@ export const consumerOptions = (options: KafkaOptions): KafkaConsumerOptions => 
   rebalanceTimeout: rebalanceTimeoutMs(options),
   heartbeatInterval: Math.min(3_000, Math.floor(options.sessionTimeoutMs / 10)),
   heartbeatStallTimeout: Math.floor(options.sessionTimeoutMs * 0.8),
-  maxBytes: options.maxBytesPerPartition * 4,
+  maxBytes: options.maxBytesPerPartition,
   maxBytesPerPartition: options.maxBytesPerPartition,
   maxWaitTime: 500,
 })

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { decodeEvent } from '../../machines/cloudevents.ts'
+import { decodeEvent, type Transported } from '../../machines/cloudevents.ts'
 import type { Delivery } from '../../machines/driver.ts'
 import { ControllerError } from '../../machines/errors.ts'
 import type { KafkaOptions } from './options.ts'
@@ -43,20 +43,22 @@ export const createDecoder = (
     const time = timeOf(record.timestamp)
     const tooLarge = bytes > options.maxEventBytes
     const readable = value !== undefined && !tooLarge
+    const extensions = value === undefined ? { ...headers.extensions, tombstone: true } : headers.extensions
+    const fallback: Fallback = {
+      id: `${topic}/${record.partition}/${Number(record.offset)}`,
+      identified: true,
+      type: typeOf(options.type, topic, partitionkey, headers.named),
+    }
+    if (time !== undefined) fallback.time = time
+    if (partitionkey !== undefined) fallback.partitionkey = partitionkey
+    if (extensions !== undefined) fallback.extensions = extensions
     const decoded = decodeEvent({
       kind: 'queue.event',
       via,
       contentType: readable ? headers.contentType : undefined,
       body: readable ? value : nothing,
       attributes: headers.attributes,
-      fallback: {
-        id: `${topic}/${record.partition}/${record.offset}`,
-        identified: true,
-        type: typeOf(options.type, topic, partitionkey, headers.named),
-        ...(time === undefined ? {} : { time }),
-        ...(partitionkey === undefined ? {} : { partitionkey }),
-        ...(value === undefined ? { extensions: { ...headers.extensions, tombstone: true } } : extensionsIn(headers)),
-      },
+      fallback,
     })
     if (tooLarge) {
       return {
@@ -70,6 +72,9 @@ export const createDecoder = (
       : { event: decoded.event, bytes, defect: decoded.defect }
   }
 }
+
+/** Filled in field by field: this runs for every record. */
+type Fallback = { -readonly [Field in keyof Transported['fallback']]: Transported['fallback'][Field] }
 
 interface Headers {
   readonly contentType: string | undefined
@@ -113,9 +118,6 @@ const readHeaders = (entries: KafkaRecord['headerEntries']): Headers => {
   }
   return { contentType, attributes, extensions, named }
 }
-
-const extensionsIn = ({ extensions }: Headers): { extensions?: Readonly<Record<string, string>> } =>
-  extensions === undefined ? {} : { extensions }
 
 /** A function of the user is called by the decoder, which answers for what it throws. */
 const typeOf = (
