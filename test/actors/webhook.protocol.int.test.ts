@@ -1,4 +1,7 @@
+import { connect } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
+import { unsigned } from '../../actors/webhook/signatures/credentials.ts'
+import { github, stripe } from '../../actors/webhook/signatures/hmac.ts'
 import { until } from '../support/until.ts'
 import {
   defaults,
@@ -6,6 +9,7 @@ import {
   open,
   type Started,
   type StartOptions,
+  secret,
   sign,
   startWebhook,
   statusOf,
@@ -240,6 +244,32 @@ describe('bounds', () => {
     await problemOf(response)
   })
 
+  test('a sender that is refused early may finish sending, and is not reset while it does', async () => {
+    const { port } = await start({ maxBodyBytes: 1_000 })
+    // Keeps its own side open, as a sender that writes before it reads does.
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+    let answer = ''
+    let ended = false
+    let reset: Error | undefined
+    socket.on('error', (error) => {
+      reset = error
+    })
+    socket.on('end', () => {
+      ended = true
+    })
+    socket.on('data', (data) => {
+      answer += data
+    })
+    socket.write(head('', 'Content-Length: 1200'))
+    await until(() => statusOf(answer) === 413)
+    for (let part = 0; part < 12; part++) {
+      await new Promise<void>((resolve) => void socket.write('x'.repeat(100), () => setImmediate(resolve)))
+    }
+    await until(() => ended || reset !== undefined)
+    socket.destroy()
+    expect(reset).toBeUndefined()
+  })
+
   test('all bodies being read together hold no more than the credit in bytes', async () => {
     const { raw, port, refusals } = await start({ creditBytes: 100_000 })
     const slow = open(port)
@@ -276,10 +306,10 @@ describe('bounds', () => {
     expect(answers.map(statusOf)).toEqual([408, 408])
   })
 
-  test('a sender that leaves before the end of its body leaves no event', async () => {
-    const { port, intake, raw } = await start()
+  test('a sender that leaves before the end of its body leaves no event, even if what came could be one', async () => {
+    const { port, intake, raw } = await start({ signature: unsigned() })
     const socket = open(port).resume()
-    socket.write(`${head('{}', 'Content-Length: 2')}{`)
+    socket.write(`${head('{}', 'Content-Length: 7')}{}`)
     socket.end()
     await until(() => socket.destroyed)
     await raw(`${head('{"n":2}', 'Content-Length: 7', 'Connection: close')}{"n":2}`)
@@ -337,6 +367,21 @@ describe('shapes that two readers could understand differently', () => {
     expect(answer).not.toMatch(/HTTP\/1\.1 400[\s\S]*HTTP\/1\.1 202/)
     await until(() => intake.arrivals.length === 2)
   })
+
+  test('what is malformed behind a request that waits for its answer is not answered in its place', async () => {
+    const { raw, intake } = await start()
+    const begun = Promise.withResolvers<void>()
+    const commit = Promise.withResolvers<void>()
+    intake.before = () => {
+      begun.resolve()
+      return commit.promise
+    }
+    const answer = raw(`${head('{}', 'Content-Length: 2')}{}NONSENSE\r\n\r\n`)
+    await begun.promise
+    expect(await answer).toBe('')
+    commit.resolve()
+    await until(() => intake.arrivals.length === 1)
+  })
 })
 
 describe('CloudEvents', () => {
@@ -381,6 +426,24 @@ describe('CloudEvents', () => {
     expect(response.status).toBe(400)
     await problemOf(response)
     expect(intake.arrivals).toHaveLength(0)
+  })
+
+  test('the delivery id of a signature scheme is who the event is, not headers that nobody signed', async () => {
+    const { post, deliveries } = await start({ signature: github(secret) })
+    const delivery = { 'x-hub-signature-256': `sha256=${sign('{}')}`, 'x-github-delivery': 'delivery-1' }
+    expect((await post('{}', { headers: delivery })).status).toBe(202)
+    const again = await post('{}', { headers: { ...delivery, ...binary } })
+    expect(await again.json()).toEqual({ id: 'delivery-1', duplicate: true })
+    expect(deliveries()).toMatchObject([{ event: { id: 'delivery-1', identified: true } }])
+  })
+
+  test('an id inside the payload is used where the scheme knows its place', async () => {
+    const { post, deliveries } = await start({ signature: stripe(secret) })
+    const t = Math.floor(Date.now() / 1_000)
+    const body = '{"id":"evt_1"}'
+    const response = await post(body, { headers: { 'stripe-signature': `t=${t},v1=${sign(`${t}.${body}`)}` } })
+    expect(await response.json()).toEqual({ id: 'evt_1' })
+    expect(deliveries()).toMatchObject([{ event: { id: 'evt_1', identified: true } }])
   })
 
   test('without ce-specversion a request is plain, whatever its other headers are', async () => {
