@@ -19,6 +19,8 @@ export interface TableQueueOptions {
 }
 
 const maxPage = 1_000
+/** The size of an event, until the first page tells. */
+const assumedBytes = 64 * 1024
 
 export const createTableQueueDriver = (options: TableQueueOptions, intake: Intake): Driver => {
   let receipts = 0
@@ -38,7 +40,10 @@ export const createTableQueueDriver = (options: TableQueueOptions, intake: Intak
 
 const createLink = (options: TableQueueOptions, intake: Intake, host: DriverHost, nextReceipt: () => number): Link => {
   const { queue, pollMs } = options
-  const unsettled = new Set<number>()
+  /** Receipts, and the bytes of each. */
+  const unsettled = new Map<number, number>()
+  let unsettledBytes = 0
+  let averageBytes = assumedBytes
   let stage: 'connected' | 'consuming' | 'paused' | 'over' = 'connected'
   let claiming: Promise<void> | undefined
   let again = false
@@ -67,19 +72,28 @@ const createLink = (options: TableQueueOptions, intake: Intake, host: DriverHost
 
   const claimPage = async (): Promise<void> => {
     again = false
-    const limit = Math.min(maxPage, host.credit.events - unsettled.size)
+    const limit = freeCredit()
     pageWasFull = true
     if (limit <= 0) return
     const page = await intake.claim(queue, limit)
     pageWasFull = page.length === limit
     emptyPolls = page.length > 0 ? 0 : emptyPolls + 1
     again ||= pageWasFull
-    if (page.length > 0) host.deliver(page.map(deliveryOf))
+    if (page.length === 0) return
+    averageBytes = Math.max(1, page.reduce((sum, { bytes }) => sum + bytes, 0) / page.length)
+    host.deliver(page.map(deliveryOf))
+  }
+
+  /** In events; a page of unknown size is limited by what events have weighed so far. */
+  const freeCredit = (): number => {
+    const fitting = Math.floor((host.credit.bytes - unsettledBytes) / averageBytes)
+    return Math.min(maxPage, host.credit.events - unsettled.size, unsettled.size === 0 ? Math.max(1, fitting) : fitting)
   }
 
   const deliveryOf = (claimed: Claimed): Delivery => {
     const receipt = nextReceipt()
-    unsettled.add(receipt)
+    unsettled.set(receipt, claimed.bytes)
+    unsettledBytes += claimed.bytes
     // Whoever enqueues knows the queue's name, not that of the source that listens to it.
     if (claimed.event.via !== queue) return { ...claimed, receipt }
     return { ...claimed, event: { ...claimed.event, via: host.source }, receipt }
@@ -111,7 +125,10 @@ const createLink = (options: TableQueueOptions, intake: Intake, host: DriverHost
       look()
     },
     settle: (batch: readonly Settlement[]) => {
-      for (const { receipt } of batch) unsettled.delete(receipt)
+      for (const { receipt } of batch) {
+        unsettledBytes -= unsettled.get(receipt) ?? 0
+        unsettled.delete(receipt)
+      }
       if (pageWasFull) look()
     },
     pause: () => {

@@ -89,7 +89,7 @@ export interface AtomicTransaction extends Queryable {
   /** Writes the dedup marks of the group; false for an event that has one already: its effect is committed, skip it. */
   mark(events: readonly { event: ArrivedEvent; keepMs: number }[]): Promise<readonly boolean[]>
   /**
-   * The settlement inside the transaction.
+   * The settlement inside the transaction. Marks are what `mark` has written: `keepMs` has no effect here.
    * @throws ControllerError LEASE_LOST when a row of the group is not leased to this replica any more.
    */
   settle(endings: readonly Done[]): Promise<void>

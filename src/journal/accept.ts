@@ -28,6 +28,7 @@ interface Item {
 }
 
 const maxGroup = 500
+const maxGroupBytes = 8 * 1024 * 1024
 const duplicate: Acceptance = { status: 'duplicate' }
 
 export const createAccepting = (base: Base): Accepting => {
@@ -107,7 +108,7 @@ export const createAccepting = (base: Base): Accepting => {
     return items.map((item) => acceptances.get(item) ?? duplicate)
   }
 
-  const group = grouped(flush, { maxSize: maxGroup })
+  const group = grouped(flush, { maxSize: maxGroup, maxWeight: maxGroupBytes, weightOf: bytesOf })
 
   return {
     idle: group.idle,
@@ -126,3 +127,7 @@ export const createAccepting = (base: Base): Accepting => {
       }),
   }
 }
+
+/** About the size of its payload; one without text is taken for its bytes, or for small. */
+const bytesOf = ({ arrival: { json, event } }: Item): number =>
+  json?.length ?? (event.data instanceof Uint8Array ? event.data.byteLength : 0)

@@ -44,6 +44,9 @@ export const isConnectionLoss = (thrown: unknown): boolean => {
   )
 }
 
+/** Nobody answered; that the connection was cut is another thing. */
+export const isTimeout = (thrown: unknown): boolean => thrown instanceof Error && /timeout/i.test(thrown.message)
+
 /** The same again may succeed. */
 export const isTransient = (thrown: unknown): boolean => toRepeat.has(codeOf(thrown)) || isConnectionLoss(thrown)
 

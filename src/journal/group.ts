@@ -6,16 +6,26 @@
  */
 export const grouped = <Item, Result>(
   flush: (items: readonly Item[]) => Promise<readonly Result[]>,
-  { maxSize }: { maxSize: number },
+  { maxSize, maxWeight = Number.POSITIVE_INFINITY, weightOf = () => 0 }: GroupLimits<Item>,
 ): Grouped<Item, Result> => {
   let waiting: Waiting<Item, Result>[] = []
   let underWay: Promise<void> | undefined
 
+  const sizeOf = (items: readonly Waiting<Item, Result>[]): number => {
+    let weight = 0
+    const end = items.slice(0, maxSize).findIndex(({ item }, index) => {
+      weight += weightOf(item)
+      return index > 0 && weight > maxWeight
+    })
+    return end < 0 ? maxSize : end
+  }
+
   const flushAll = async (): Promise<void> => {
     await Promise.resolve()
     while (waiting.length > 0) {
-      const group = waiting.slice(0, maxSize)
-      waiting = waiting.slice(maxSize)
+      const size = sizeOf(waiting)
+      const group = waiting.slice(0, size)
+      waiting = waiting.slice(size)
       await flushGroup(flush, group)
     }
     underWay = undefined
@@ -31,6 +41,14 @@ export const grouped = <Item, Result>(
       while (underWay !== undefined) await underWay
     },
   }
+}
+
+export interface GroupLimits<Item> {
+  /** Most items in a group. */
+  readonly maxSize: number
+  /** Most weight in a group; a heavier item is a group by itself. */
+  readonly maxWeight?: number
+  readonly weightOf?: (item: Item) => number
 }
 
 export interface Grouped<Item, Result> {

@@ -1,9 +1,10 @@
 import type { JournalHealth } from '../../machines/journal.ts'
-import { isConnectionLoss, unavailable } from './failures.ts'
+import { isConnectionLoss, isTimeout, unavailable } from './failures.ts'
 
 /**
- * Whether the journal answers, told by the queries that are made anyway. Only while it is down does it ask by itself
- * (`probe`), so that someone who waits for it to come back hears of it.
+ * Whether the journal answers, told by the queries that are made anyway. A connection that was cut proves nothing yet:
+ * it asks again at once, and says "down" only when that fails too. While it is down it keeps asking by itself, so that
+ * someone who waits for it to come back hears of it.
  */
 export interface Health {
   answered(): void
@@ -15,37 +16,39 @@ const minProbeMs = 100
 const maxProbeMs = 2_000
 
 export const createHealth = (tell: (health: JournalHealth) => void, probe: () => Promise<unknown>): Health => {
-  let up = true
-  let stopped = false
-  let waitMs = minProbeMs
+  let state: 'up' | 'doubted' | 'down' | 'stopped' = 'up'
   let timer: NodeJS.Timeout | undefined
 
-  const probeLater = (): void => {
-    timer = setTimeout(() => {
-      probe().catch(() => {
-        if (stopped || up) return
-        waitMs = Math.min(maxProbeMs, waitMs * 2)
-        probeLater()
-      })
-    }, waitMs)
+  const ask = async (waitMs: number): Promise<void> => {
+    try {
+      await probe()
+    } catch (thrown) {
+      if (state === 'doubted') goDown(thrown)
+      if (state === 'down') timer = setTimeout(ask, waitMs, Math.min(maxProbeMs, waitMs * 2))
+    }
+  }
+
+  const goDown = (thrown: unknown): void => {
+    state = 'down'
+    tell({ up: false, error: unavailable(thrown) })
   }
 
   return {
     answered: () => {
-      if (up || stopped) return
-      up = true
+      if (state === 'stopped' || state === 'up') return
+      const wasDown = state === 'down'
+      state = 'up'
       clearTimeout(timer)
-      tell({ up: true })
+      if (wasDown) tell({ up: true })
     },
     failed: (thrown) => {
-      if (!up || stopped || !isConnectionLoss(thrown)) return
-      up = false
-      waitMs = minProbeMs
-      tell({ up: false, error: unavailable(thrown) })
-      probeLater()
+      if (state !== 'up' || !isConnectionLoss(thrown)) return
+      state = 'doubted'
+      if (isTimeout(thrown)) goDown(thrown)
+      void ask(minProbeMs)
     },
     stop: () => {
-      stopped = true
+      state = 'stopped'
       clearTimeout(timer)
     },
   }

@@ -21,15 +21,15 @@ afterEach(async () => {
 
 /** A link under the hand of a test, and all that came through it. */
 const connect = async (
-  over: Partial<TableQueueOptions> & { events?: number; through?: Replica; driver?: Driver } = {},
+  over: Partial<TableQueueOptions> & { events?: number; bytes?: number; through?: Replica; driver?: Driver } = {},
 ) => {
-  const { events = 100, through = replica, driver, ...options } = over
+  const { events = 100, bytes = 64_000_000, through = replica, driver, ...options } = over
   const used = driver ?? createTableQueueDriver({ queue: 'orders', pollMs: never, ...options }, through.intake)
   const batches: (readonly Delivery[])[] = []
   const lost: ControllerError[] = []
   const host: DriverHost = {
     source: 'shop',
-    credit: { events, bytes: 1_000_000 },
+    credit: { events, bytes },
     log: quiet,
     deliver: (batch) => void batches.push(batch),
     lost: (error) => void lost.push(error),
@@ -79,6 +79,28 @@ test('never more are unsettled than the credit, and credit that comes back is us
   }
   expect(Math.max(...batches.map((batch) => batch.length))).toBeLessThanOrEqual(8)
   expect(await journals().states()).toEqual({})
+})
+
+test('pages shrink with the size of the events, and one that is larger than the credit still comes', async () => {
+  await journals().sql(
+    `select S.enqueue('orders', 'order.created', to_json(repeat('x', 10_000))) from generate_series(1, 30)`,
+  )
+  const { link, delivered, settle, batches } = await connect({ bytes: 40_000 })
+  await link.consume()
+  let settled = 0
+  while (settled < 30) {
+    await until(() => delivered().length > settled)
+    const next = delivered().slice(settled)
+    expect(next.length).toBeLessThanOrEqual(4)
+    await settle(next)
+    settled += next.length
+  }
+  expect(batches[0]).toHaveLength(1)
+  await link.disconnect()
+  await enqueue(1)
+  const narrow = await connect({ bytes: 1 })
+  await narrow.link.consume()
+  await until(() => narrow.delivered().length === 1)
 })
 
 test('an enqueued event wakes the queue without a poll, one with a delay when it falls due', async () => {

@@ -48,6 +48,17 @@ test('no group is larger than maxSize', async () => {
   expect(sizes).toEqual([3, 3, 1])
 })
 
+test('no group is heavier than maxWeight, but for a single item that is', async () => {
+  const groups: (readonly number[])[] = []
+  const flush = async (items: readonly number[]) => {
+    groups.push(items)
+    return items
+  }
+  const { add } = grouped(flush, { maxSize: 100, maxWeight: 10, weightOf: (item) => item })
+  await Promise.all([4, 6, 1, 30, 2, 3].map(add))
+  expect(groups).toEqual([[4, 6], [1], [30], [2, 3]])
+})
+
 test('a group that fails rejects its own items only', async () => {
   const { groups, flush } = heldFlush()
   const { add } = grouped(flush, { maxSize: 10 })

@@ -120,6 +120,6 @@ begin
           now() + enqueue.delay, enqueue.priority)
   on conflict (ce_source, id) do nothing;
   if not found then return null; end if;
-  perform pg_notify('${channel}', round(extract(epoch from enqueue.delay) * 1000) || ' ' || enqueue.queue);
+  perform pg_notify('${channel}', greatest(0, round(extract(epoch from enqueue.delay) * 1000)) || ' ' || enqueue.queue);
   return number;
 end $$;
