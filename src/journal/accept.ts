@@ -41,7 +41,7 @@ export const createAccepting = (base: Base): Accepting => {
        seq = excluded.seq, queue = excluded.queue, via = excluded.via, kind = excluded.kind, type = excluded.type,
        key = excluded.key, envelope = excluded.envelope, data = excluded.data, raw = excluded.raw, state = 'leased',
        due = now(), lease_by = excluded.lease_by, redelivered = false, attempts = 0, parked_at = null
-     where e.state = 'parked' or e.seq = excluded.seq
+     where e.state = 'parked' or e.seq = excluded.seq and e.lease_by = excluded.lease_by
      returning e.seq, e.ce_source, e.id`,
   })
   const acceptText = `with inserted as (${insert})

@@ -4,6 +4,8 @@ import { printMigrations } from '../../src/journal/migrate.ts'
 import { useJournals } from './journals.ts'
 
 const journals = useJournals()
+/** A tool of the machine, not of this project. */
+const psql = 'psql'
 
 test('migrations run once, however many replicas open at the same time', async () => {
   const { open, sql } = journals()
@@ -42,11 +44,11 @@ test('what is printed brings a schema up to date, and may be run twice', async (
 test('what is printed runs with psql', async ({ skip }) => {
   const { schema, url, sql } = journals()
   try {
-    execFileSync('psql', ['--version'], { stdio: 'ignore' })
+    execFileSync(psql, ['--version'], { stdio: 'ignore' })
   } catch {
     skip('psql is not installed')
   }
-  execFileSync('psql', [url, '-q', '-v', 'ON_ERROR_STOP=1'], {
+  execFileSync(psql, [url, '-q', '-v', 'ON_ERROR_STOP=1'], {
     input: printMigrations(schema),
     stdio: ['pipe', 'ignore', 'pipe'],
   })
