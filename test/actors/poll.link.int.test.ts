@@ -7,7 +7,7 @@ import { until } from '../support/until.ts'
 import { killSessions, patient, pollHarness, quick, randomName, silentLog } from './poll.harness.ts'
 
 const harness = pollHarness()
-const { journal, journalUrl, other, otherUrl, start, events, intake } = harness
+const { journal, journalUrl, other, otherUrl, schema, start, events, intake } = harness
 
 const createTable = async (rows: number, db = journal): Promise<string> => {
   const table = randomName('jobs')
@@ -122,10 +122,11 @@ describe('several replicas', () => {
     const watched = () =>
       intake({
         beforeCommit: async (tx) => {
-          const { rows } = await tx.query<{ locks: number }>(
-            `select count(*)::int as locks from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()`,
+          const { rowCount } = await tx.query(
+            `select from ${schema}.event where via = $1 and xmin::text = pg_current_xact_id()::text limit 1`,
+            [source],
           )
-          if (rows[0]?.locks !== 1) return
+          if (rowCount === 0) return
           most = Math.max(most, ++polling)
           await sleep(1)
           polling--
