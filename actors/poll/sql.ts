@@ -1,6 +1,11 @@
 /**
  * SQL from names and from the user's own SQL. Our names in it begin with `koksmat_`, so that they can stand beside any
  * column of the user's, and the user's table keeps its name, so that `where` may speak of `invoices.status`.
+ *
+ * What begins with `is` is asked for each row of a page, and is a look into one index; its arguments but the schema are
+ * SQL. `offset 0` keeps it from being planned as a join, and what must not lead to another index is written so that it
+ * cannot: by statistics from before the journal grew, or from before this source was there, Postgres would read every
+ * event of the source for every row.
  */
 export const quoteName = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
@@ -28,13 +33,6 @@ export const rowAsJson = (table: string, columns: readonly string[] | undefined)
 export const versionOf = (table: string, column: string): string =>
   `coalesce(${ownName(table)}.${quoteName(column)}::text, '')`
 
-/**
- * What follows is asked for each row of a page, and is a look into one index. `offset 0` keeps it from being planned as a
- * join, and what must not lead to another index is written so that it cannot: statistics from before the journal grew,
- * or from before this source was there, would have Postgres read every event of the source for every row.
- *
- * All arguments but the schema are SQL.
- */
 /** An event of this key is in the journal and not parked. */
 export const isLive = (schema: string, ceSource: string, key: string): string =>
   `exists (select from ${schema}.event koksmat_live
