@@ -59,16 +59,22 @@ const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false })
 export const decodeEvent = (transported: Transported): Decoded => {
   const { body, contentType } = transported
   try {
-    if (contentType !== undefined && batched.test(contentType)) throw malformed('a batch of CloudEvents; send one event a message')
+    if (contentType !== undefined && batched.test(contentType))
+      throw malformed('a batch of CloudEvents; send one event a message')
     if (contentType !== undefined && structured.test(contentType)) return decodeStructured(transported)
     if (contentType !== undefined && !jsonType.test(contentType)) return decodeOpaque(transported, contentType)
     const json = decodeUtf8(body)
     const data = parseJson(json)
     return { event: build(transported, transported.attributes, data), json }
   } catch (thrown) {
-    const error = thrown instanceof ControllerError ? thrown : malformed('the type of the event could not be told from it', thrown)
+    const error =
+      thrown instanceof ControllerError ? thrown : malformed('the type of the event could not be told from it', thrown)
     const type = typeof transported.fallback.type === 'string' ? transported.fallback.type : 'unreadable'
-    const event = build({ ...transported, fallback: { ...transported.fallback, type } }, transported.attributes, undefined)
+    const event = build(
+      { ...transported, fallback: { ...transported.fallback, type } },
+      transported.attributes,
+      undefined,
+    )
     return { event, defect: { error, raw: body } }
   }
 }
@@ -100,12 +106,14 @@ export const decodeUtf8 = (body: Uint8Array): string => {
 
 const decodeStructured = (transported: Transported): Decoded => {
   const parsed = parseJson(decodeUtf8(transported.body))
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw malformed('not a CloudEvent: not a JSON object')
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
+    throw malformed('not a CloudEvent: not a JSON object')
   const fields = parsed as Record<string, unknown>
   const attributes: Record<string, string> = {}
   for (const [name, value] of Object.entries(fields)) {
     if (name === 'data' || name === 'data_base64') continue
-    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') attributes[name] = String(value)
+    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
+      attributes[name] = String(value)
   }
   if (typeof fields['data_base64'] === 'string') {
     return { event: build(transported, attributes, Buffer.from(fields['data_base64'], 'base64')) }

@@ -60,7 +60,7 @@ export const createLink = (
   })
   let stream: Stream | undefined
   let opening: Promise<void> = Promise.resolve()
-  let leader = false
+  let divided: ReadonlyMap<string, number> | undefined
   let closing: Promise<void> | undefined
   let endWatch = (): void => {}
 
@@ -159,13 +159,18 @@ export const createLink = (
   consumer.on('consumer:group:rebalance', rebalancing)
   consumer.on('consumer:group:join', ({ memberId, generationId = 0, isLeader = false, assignments = [] }) => {
     commits.fence()
-    leader = isLeader
+    divided = isLeader ? partitionCounts() : undefined
     tracks.renew({ memberId, generationId }, assignments)
     host.log.debug({ memberId, generationId, assignments }, 'kafka assignment')
     if (intake.halted('cancelled')) commits.begin()
     else if (stream !== undefined) queueOpening()
     intake.free('moving')
   })
+
+  const partitionCounts = (): ReadonlyMap<string, number> =>
+    new Map(
+      [...(consumer.currentMetadata?.topics ?? [])].map(([topic, { partitionsCount }]) => [topic, partitionsCount]),
+    )
 
   const growGroup = async (topic: string, partitions: number): Promise<void> => {
     if (intake.halted('moving') || intake.halted('cancelled')) return
@@ -207,7 +212,7 @@ export const createLink = (
         topics: options.topics,
         silenceLimitMs: options.sessionTimeoutMs,
         joinLimitMs: rebalanceTimeoutMs(options) + options.sessionTimeoutMs,
-        isLeader: () => leader && !intake.halted('moving'),
+        divided: () => (intake.halted('moving') ? undefined : divided),
         onSilent: (ms) => lost(connectionLost(`its group has not answered for ${Math.round(ms / 1_000)} s`)),
         onPartitionsAdded: (topic, count) => void growGroup(topic, count),
       })

@@ -23,7 +23,8 @@ export interface WatchOptions {
   readonly silenceLimitMs: number
   /** How long a join may take. */
   readonly joinLimitMs: number
-  readonly isLeader: () => boolean
+  /** The leader of the group: how many partitions of each topic it divided among the members. Otherwise undefined. */
+  readonly divided: () => ReadonlyMap<string, number> | undefined
   readonly onSilent: (ms: number) => void
   readonly onPartitionsAdded: (topic: string, count: number) => void
 }
@@ -49,7 +50,6 @@ export const startWatch = (
   host: DriverHost,
   options: WatchOptions,
 ): (() => void) => {
-  const partitionCounts = new Map<string, number>()
   let lastSign = ''
   let lastSignAt = Date.now()
   let lastTickAt = lastSignAt
@@ -58,11 +58,10 @@ export const startWatch = (
   let over = false
 
   const lookForPartitions = async (): Promise<void> => {
-    if (!options.isLeader()) return
+    if (options.divided() === undefined) return
     const { topics } = await client.metadata({ topics: [...options.topics], forceUpdate: true, retries: 0 })
     for (const [topic, { partitionsCount }] of topics) {
-      const before = partitionCounts.get(topic)
-      partitionCounts.set(topic, partitionsCount)
+      const before = options.divided()?.get(topic)
       if (!over && before !== undefined && partitionsCount > before) options.onPartitionsAdded(topic, partitionsCount)
     }
   }

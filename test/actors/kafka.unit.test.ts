@@ -1,6 +1,8 @@
+import { EventEmitter } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { type CommitRequest, createCommits } from '../../actors/kafka/commits.ts'
 import { createDecoder, type KafkaRecord } from '../../actors/kafka/record.ts'
+import { createStream } from '../../actors/kafka/stream.ts'
 import { createTrack } from '../../actors/kafka/track.ts'
 import { createTracks, type TopicPartitions } from '../../actors/kafka/tracks.ts'
 
@@ -166,6 +168,60 @@ describe('tracks', () => {
 
   test('a start that is to be committed is due at once', () => {
     expect(createTrack({ topic: 't', partition: 0, start: 5, commitStart: true }).due()).toBe(5)
+  })
+})
+
+describe('one stream an assignment', () => {
+  const watched = () => {
+    const calls: string[] = []
+    const source = Object.assign(new EventEmitter(), {
+      offsetsToFetch: new Map([['t:0', 7n]]),
+      pause: () => calls.push('pause'),
+      resume: () => calls.push('resume'),
+      destroy: () => calls.push('destroy'),
+    })
+    const seen: string[] = []
+    const stream = createStream(source, {
+      record: () => seen.push('record'),
+      opened: () => seen.push('opened'),
+      moved: () => seen.push('moved'),
+      died: (opened) => seen.push(`died ${opened}`),
+    })
+    return { source, stream, seen, calls }
+  }
+
+  test('it begins halted, and says where it begins to read, and where it was moved to', () => {
+    const { source, stream, seen, calls } = watched()
+    expect(calls).toEqual(['pause'])
+    source.emit('offsets')
+    source.emit('offsets')
+    expect(seen).toEqual(['opened', 'moved'])
+    expect([stream.fetchOffset('t', 0), stream.fetchOffset('t', 1)]).toEqual([7, undefined])
+    stream.flow()
+    stream.flow()
+    stream.halt()
+    stream.halt()
+    expect(calls).toEqual(['pause', 'resume', 'pause'])
+  })
+
+  test('records of revoked partitions still arrive from the buffer: a silent stream brings nothing and reports nothing', () => {
+    const { source, stream, seen, calls } = watched()
+    source.emit('data', {})
+    stream.silence()
+    stream.flow()
+    source.emit('data', {})
+    source.emit('offsets')
+    source.emit('error', new Error('gone'))
+    source.emit('close')
+    expect(seen).toEqual(['record'])
+    expect(calls).toEqual(['pause', 'pause'])
+  })
+
+  test('it dies once, however many signs there are, and tells whether it had read', () => {
+    const { source, seen } = watched()
+    source.emit('error', new Error('gone'))
+    source.emit('close')
+    expect(seen).toEqual(['died false'])
   })
 })
 
