@@ -2,7 +2,7 @@ import { type Acceptance, type Arrival, journalQueue } from '../../machines/jour
 import type { Base } from './base.ts'
 import { isDataRefused, unavailable } from './failures.ts'
 import { grouped } from './group.ts'
-import { insertText, insertValues, type NewRow } from './insert.ts'
+import { eventValues, insertText } from './insert.ts'
 import { createNumbers } from './numbers.ts'
 import { storedIdentity } from './rows.ts'
 
@@ -27,6 +27,11 @@ interface Item {
   expired: boolean
 }
 
+interface Inserted {
+  readonly seqs: readonly string[] | null
+  readonly seen: readonly boolean[] | null
+}
+
 const maxGroup = 500
 const maxGroupBytes = 8 * 1024 * 1024
 const duplicate: Acceptance = { status: 'duplicate' }
@@ -36,7 +41,8 @@ export const createAccepting = (base: Base): Accepting => {
   const numbers = createNumbers(pool, names)
   const event = `${names.quoted}.event`
   const insert = insertText(names, {
-    numbered: true,
+    arrays: { seq: 'bigint' },
+    columns: { seq: 'seq', queue: `'${journalQueue}'`, state: `'leased'`, lease_by: '$12::bigint' },
     conflict: `on conflict (ce_source, id) do update set
        seq = excluded.seq, queue = excluded.queue, via = excluded.via, kind = excluded.kind, type = excluded.type,
        key = excluded.key, envelope = excluded.envelope, data = excluded.data, raw = excluded.raw, state = 'leased',
@@ -49,34 +55,26 @@ export const createAccepting = (base: Base): Accepting => {
     from inserted`
   const ours = `where seq = any($1::bigint[]) and lease_by = $2`
 
-  const insertOnce = async (rows: readonly NewRow[], asRaw: boolean): Promise<Set<string>> => {
-    const { rows: answer } = await pool.query<{ seqs: string[] | null; seen: boolean[] | null }>(
-      acceptText,
-      insertValues(rows, asRaw),
-    )
-    const [{ seqs, seen } = { seqs: null, seen: null }] = answer
+  const insertOnce = async (items: ReadonlyMap<string, Item>, asRaw: boolean): Promise<Set<string>> => {
+    const replica = base.replica()
+    const arrivals = [...items.values()].map(({ arrival }) => arrival)
+    const values = [...eventValues(arrivals, asRaw), [...items.keys()], replica]
+    const { rows } = await pool.repeated<Inserted>('accept', acceptText, values)
+    const [{ seqs, seen } = { seqs: null, seen: null }] = rows
     const accepted = new Set(seqs)
     const handled = (seqs ?? []).filter((_seq, index) => seen?.[index] === true)
-    if (handled.length > 0) await pool.query(`delete from ${event} ${ours}`, [handled, base.replica()])
+    if (handled.length > 0) await pool.query(`delete from ${event} ${ours}`, [handled, replica])
     for (const seq of handled) accepted.delete(seq)
     return accepted
   }
 
   /** Gives the numbers under which events were accepted. */
   const store = async (items: ReadonlyMap<string, Item>): Promise<ReadonlySet<string>> => {
-    const rowsOf = (): NewRow[] =>
-      [...items].map(([seq, { arrival }]) => ({
-        seq,
-        arrival,
-        queue: journalQueue,
-        state: 'leased',
-        leaseBy: base.replica(),
-      }))
     try {
-      return await base.untilDone(() => insertOnce(rowsOf(), false))
+      return await base.untilDone(() => insertOnce(items, false))
     } catch (thrown) {
       if (!isDataRefused(thrown)) throw thrown
-      return base.untilDone(() => insertOnce(rowsOf(), true))
+      return base.untilDone(() => insertOnce(items, true))
     }
   }
 

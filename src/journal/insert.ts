@@ -2,57 +2,53 @@ import type { Arrival, AttemptRecord } from '../../machines/journal.ts'
 import { envelopeOf, payloadOf, textOf } from './rows.ts'
 import type { Names } from './schema.ts'
 
-/** A row on its way into `event`. */
-export interface NewRow {
-  readonly arrival: Arrival
-  readonly queue: string
-  readonly state: 'ready' | 'leased' | 'parked'
-  readonly leaseBy?: string
-  readonly dueInMs?: number
-  readonly attempts?: number
-  readonly history?: readonly AttemptRecord[]
-  /** Drawn before the insert, so that a row that is there under it is known to be this one. */
-  readonly seq?: string
-  /** Instead of the arrival's payload. */
-  readonly raw?: Uint8Array
+/**
+ * Inserts many events with one statement: an array a column, which `unnest` makes rows of again. Columns that are the
+ * same for all rows are cheaper as constants, so a statement says which it has as what.
+ */
+interface InsertShape {
+  /** Arrays after those of the event itself, with their types. */
+  readonly arrays: Readonly<Record<string, string>>
+  /** Columns of the table after those of the event itself, with what goes in. */
+  readonly columns: Readonly<Record<string, string>>
+  /** What happens to an event that is there already, and what is returned. */
+  readonly conflict: string
 }
 
-const columns =
-  'queue, via, kind, ce_source, id, identified, type, key, envelope, data, raw, state, lease_by, due_in, attempts, history'
+const eventArrays = {
+  via: 'text',
+  kind: 'text',
+  ce_source: 'text',
+  id: 'text',
+  identified: 'boolean',
+  type: 'text',
+  key: 'text',
+  envelope: 'text',
+  data: 'text',
+  raw: 'bytea',
+}
+const eventColumns = 'via, kind, ce_source, id, identified, type, key, envelope, data, raw'
+const eventExpressions = 'via, kind, ce_source, id, identified, type, key, envelope::json, data::json, raw'
 
-const types = 'text text text text text boolean text text text text bytea text bigint bigint integer text bigint'.split(
-  ' ',
-)
+export const insertText = ({ quoted }: Names, { arrays, columns, conflict }: InsertShape): string => {
+  const all = Object.entries({ ...eventArrays, ...arrays })
+  return `insert into ${quoted}.event as e (${eventColumns}, ${Object.keys(columns).join(', ')})
+    select ${eventExpressions}, ${Object.values(columns).join(', ')}
+    from unnest(${all.map(([, type], index) => `$${index + 1}::${type}[]`).join(', ')})
+      with ordinality as new (${all.map(([name]) => name).join(', ')}, position)
+    order by position ${conflict}`
+}
 
-const arrays = (count: number): string =>
-  types
-    .slice(0, count)
-    .map((type, index) => `$${index + 1}::${type}[]`)
-    .join(', ')
-
-/**
- * One statement for many rows, in their order. `numbered`: they bring their numbers. `conflict` says what happens to an
- * event that is there already.
- */
-export const insertText = (
-  { quoted }: Names,
-  { numbered, conflict }: { numbered: boolean; conflict: string },
-): string =>
-  `insert into ${quoted}.event as e (${numbered ? 'seq, ' : ''}queue, via, kind, ce_source, id, identified, type, key,
-     envelope, data, raw, state, lease_by, due, attempts, history, parked_at)
-   select ${numbered ? 'seq, ' : ''}queue, via, kind, ce_source, id, identified, type, key, envelope::json, data::json, raw,
-     state, lease_by, now() + due_in * interval '1 millisecond', attempts, history::jsonb,
-     case when state = 'parked' then now() end
-   from unnest(${arrays(numbered ? 17 : 16)}) with ordinality as new (${columns}, ${numbered ? 'seq, ' : ''}position)
-   order by position
-   ${conflict}`
-
-/** The columns of `insertText`, one array each; `asRaw`: see `payloadOf`. */
-export const insertValues = (rows: readonly NewRow[], asRaw: boolean): unknown[][] => {
-  const events = rows.map(({ arrival }) => arrival.event)
-  const payloads = rows.map(({ arrival, raw }) => (raw === undefined ? payloadOf(arrival, asRaw) : { data: null, raw }))
+/** The arrays of the events themselves; `asRaw`: see `payloadOf`. */
+export const eventValues = (
+  arrivals: readonly (Arrival & { readonly raw?: Uint8Array })[],
+  asRaw: boolean,
+): unknown[][] => {
+  const events = arrivals.map(({ event }) => event)
+  const payloads = arrivals.map((arrival) =>
+    arrival.raw === undefined ? payloadOf(arrival, asRaw) : { data: null, raw: arrival.raw },
+  )
   return [
-    rows.map(({ queue }) => queue),
     events.map(({ via }) => via),
     events.map(({ kind }) => kind),
     events.map(({ source }) => textOf(source)),
@@ -63,14 +59,43 @@ export const insertValues = (rows: readonly NewRow[], asRaw: boolean): unknown[]
     events.map(envelopeOf),
     payloads.map(({ data }) => data),
     payloads.map(({ raw }) => raw),
-    rows.map(({ state }) => state),
-    rows.map(({ leaseBy }) => leaseBy ?? null),
-    rows.map(({ dueInMs }) => Math.round(dueInMs ?? 0)),
-    rows.map(({ attempts }) => attempts ?? 0),
-    rows.map(({ history }) => (history === undefined ? null : historyOf(history))),
-    ...(rows[0]?.seq === undefined ? [] : [rows.map(({ seq }) => seq)]),
   ]
 }
+
+/** A row that waits in a queue, or is parked. */
+export interface NewRow extends Arrival {
+  readonly queue: string
+  readonly state: 'ready' | 'parked'
+  readonly dueInMs?: number
+  readonly attempts?: number
+  readonly history?: readonly AttemptRecord[]
+  /** Instead of the event's payload. */
+  readonly raw?: Uint8Array
+}
+
+/** For the values of `rowValues`. */
+export const insertRowsText = (names: Names, conflict: string): string =>
+  insertText(names, {
+    arrays: { queue: 'text', state: 'text', due_in: 'bigint', attempts: 'integer', history: 'text' },
+    columns: {
+      queue: 'queue',
+      state: 'state',
+      due: `now() + due_in * interval '1 millisecond'`,
+      attempts: 'attempts',
+      history: 'history::jsonb',
+      parked_at: `case when state = 'parked' then now() end`,
+    },
+    conflict,
+  })
+
+export const rowValues = (rows: readonly NewRow[], asRaw: boolean): unknown[][] => [
+  ...eventValues(rows, asRaw),
+  rows.map(({ queue }) => queue),
+  rows.map(({ state }) => state),
+  rows.map(({ dueInMs }) => Math.round(dueInMs ?? 0)),
+  rows.map(({ attempts }) => attempts ?? 0),
+  rows.map(({ history }) => (history === undefined ? null : historyOf(history))),
+]
 
 /** As jsonb takes it: no U+0000 and no lone surrogates, which error messages may hold. */
 export const historyOf = (history: readonly AttemptRecord[]): string =>

@@ -85,10 +85,11 @@ export const createJournal = (options: JournalOptions): Journal => {
     },
     () => pool.query('select 1'),
   )
-  const connections = { url, size: poolSize, applicationName, log }
-  const pool: Pool = createPool({ ...connections, onAnswered: health.answered, onFailed: health.failed })
-  const lockPool: Pool = createPool(connections)
   const session = createSession({ url, names, applicationName, wakes, log })
+  const connections = { url, size: poolSize, applicationName, log }
+  const { answered: onAnswered, failed: onFailed } = health
+  const pool: Pool = createPool({ ...connections, keepsSession: session.isReal, onAnswered, onFailed })
+  const lockPool: Pool = createPool(connections)
   const { replicaName: name, version } = options
   const lease = createLease({ names, db: pool, session, wakes, log, name, version, leaseMs, heartbeatMs })
   const persistence = createPersistence(pool, closing.signal)

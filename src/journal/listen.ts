@@ -13,6 +13,8 @@ import type { Wakes } from './wake.ts'
 export interface Session {
   /** Rejects when Postgres cannot be reached. */
   open(): Promise<void>
+  /** What one query leaves in its session the next one finds: no pooler stands in between. */
+  isReal(): boolean
   /** From now on the session stands for this replica, also after a reconnect. Never rejects. */
   hold(replica: string): Promise<void>
   close(): Promise<void>
@@ -37,6 +39,7 @@ export const createSession = ({ url, names, applicationName, wakes, log }: Sessi
   let held: string | undefined
   let timer: NodeJS.Timeout | undefined
   let reconnecting: Promise<void> | undefined
+  let real = false
   let closed = false
 
   const connect = async (): Promise<void> => {
@@ -51,7 +54,8 @@ export const createSession = ({ url, names, applicationName, wakes, log }: Sessi
     fresh.on('notification', ({ payload }) => hear(wakes, payload))
     try {
       await fresh.connect()
-      if (!(await isReal(fresh))) {
+      real = await isReal(fresh)
+      if (!real) {
         log.info({}, 'journal sessions are pooled: no NOTIFY, replicas are told dead by time only')
         await fresh.end()
         return
@@ -100,6 +104,7 @@ export const createSession = ({ url, names, applicationName, wakes, log }: Sessi
   }
 
   return {
+    isReal: () => real,
     open: async () => {
       if (client === undefined) await connect()
     },

@@ -10,6 +10,11 @@ import { unavailable } from './failures.ts'
  * and its connection is discarded: a frozen server must not hang its callers.
  */
 export interface Pool extends Queryable {
+  /**
+   * Like `query`, for a statement that is asked all the time: where sessions are real, each connection prepares it once.
+   * For statements with one good plan only, since Postgres keeps it.
+   */
+  repeated<Row extends object>(name: string, text: string, values: readonly unknown[]): Promise<Answered<Row>>
   connect(): Promise<Connection>
   /** Waits for connections in use, at most `withinMs`; then cuts them. */
   end(withinMs: number): Promise<void>
@@ -17,7 +22,12 @@ export interface Pool extends Queryable {
 
 export interface Connection {
   /** `timeoutMs` 0: wait for ever. */
-  query<Row extends object>(text: string, values: readonly unknown[], timeoutMs: number): Promise<Answered<Row>>
+  query<Row extends object>(
+    text: string,
+    values: readonly unknown[],
+    timeoutMs: number,
+    name?: string,
+  ): Promise<Answered<Row>>
   /** Several statements in one round trip. */
   script(text: string, timeoutMs: number): Promise<readonly Answered<object>[]>
   /** Back into the pool; `broken`: out of it. */
@@ -35,6 +45,8 @@ export interface PoolOptions {
   readonly size: number
   readonly applicationName: string
   readonly log: Log
+  /** Whether a connection keeps what it has prepared; asked each time. Default: no. */
+  readonly keepsSession?: () => boolean
   readonly onAnswered?: () => void
   readonly onFailed?: (thrown: unknown) => void
 }
@@ -75,33 +87,44 @@ export const createPool = (options: PoolOptions): Pool => {
   const connect = async (): Promise<Connection> => {
     if (ended !== undefined) throw unavailable()
     const client = await watched(pool.connect())
-    const ask = <Result>(text: string, values: readonly unknown[] | undefined, timeoutMs: number): Promise<Result> => {
-      const query = { text, ...(values === undefined ? {} : { values: [...values] }), query_timeout: timeoutMs }
-      return watched(client.query(query) as Promise<unknown> as Promise<Result>)
+    const ask = <Result>(
+      query: { readonly text: string; readonly values?: unknown[]; readonly name?: string },
+      timeoutMs: number,
+    ): Promise<Result> => {
+      const config = { ...query, query_timeout: timeoutMs }
+      return watched(client.query(config) as Promise<unknown> as Promise<Result>)
     }
     return {
-      query: (text, values, timeoutMs) => ask(text, values, timeoutMs),
+      query: (text, values, timeoutMs, name) =>
+        ask({ text, values: [...values], ...(name === undefined ? {} : { name }) }, timeoutMs),
       script: async (text, timeoutMs) => {
-        const results = await ask<Answered<object> | Answered<object>[]>(text, undefined, timeoutMs)
+        const results = await ask<Answered<object> | Answered<object>[]>({ text }, timeoutMs)
         return Array.isArray(results) ? results : [results]
       },
       release: (broken) => client.release(broken),
     }
   }
 
+  const once = async <Row extends object>(
+    text: string,
+    values: readonly unknown[],
+    name?: string,
+  ): Promise<Answered<Row>> => {
+    const connection = await connect()
+    try {
+      const answered = await connection.query<Row>(text, values, queryTimeoutMs, name)
+      connection.release(false)
+      return answered
+    } catch (thrown) {
+      connection.release(true)
+      throw thrown
+    }
+  }
+
   return {
     connect,
-    query: async (text, values = []) => {
-      const connection = await connect()
-      try {
-        const answered = await connection.query<never>(text, values, queryTimeoutMs)
-        connection.release(false)
-        return answered
-      } catch (thrown) {
-        connection.release(true)
-        throw thrown
-      }
-    },
+    query: (text, values = []) => once<never>(text, values),
+    repeated: (name, text, values) => once(text, values, options.keepsSession?.() === true ? name : undefined),
     end: (withinMs) => {
       ended ??= endWithin(pool, clients, withinMs)
       return ended

@@ -1,7 +1,7 @@
 import type { JournalRow } from '../../machines/driver.ts'
 import { type ArrivedEvent, identityOf } from '../../machines/event.ts'
 import { type Done, type Failed, journalQueue, type Moved, type Queryable } from '../../machines/journal.ts'
-import { historyOf, insertText, insertValues, type NewRow } from './insert.ts'
+import { historyOf, insertRowsText, type NewRow, rowValues } from './insert.ts'
 import type { WithRow } from './plan.ts'
 import { storedIdentity, textOf } from './rows.ts'
 import type { Names } from './schema.ts'
@@ -63,14 +63,14 @@ export const createSteps = (names: Names, replica: () => string): Steps => {
     select ce_source, id, now() + keep * interval '1 millisecond'
     from unnest($1::text[], $2::text[], $3::bigint[]) as new (ce_source, id, keep) order by 1, 2
     ${markNew} returning ce_source as source, id`
-  const insertNew = insertText(names, { numbered: false, conflict: 'on conflict (ce_source, id) do nothing' })
-  const insertFailed = insertText(names, {
-    numbered: false,
-    conflict: `on conflict (ce_source, id) do update set
+  const insertNew = insertRowsText(names, 'on conflict (ce_source, id) do nothing')
+  const insertFailed = insertRowsText(
+    names,
+    `on conflict (ce_source, id) do update set
        queue = excluded.queue, state = excluded.state, due = excluded.due, attempts = excluded.attempts,
        history = coalesce(e.history, '[]') || coalesce(excluded.history, '[]'), parked_at = excluded.parked_at
      where e.state = 'parked'`,
-  })
+  )
   const countText = `
     insert into ${quoted}.counter as c (name, value)
     select name, sum(n) from unnest($1::text[], $2::numeric[]) as added (name, n) group by name order by name
@@ -123,14 +123,14 @@ export const createSteps = (names: Names, replica: () => string): Steps => {
       const rows = done.flatMap(({ emits = [], emitDelaysMs = [] }) =>
         emits.map(
           (arrival, index): NewRow => ({
-            arrival,
+            ...arrival,
             queue: journalQueue,
             state: 'ready',
             dueInMs: emitDelaysMs[index] ?? 0,
           }),
         ),
       )
-      if (rows.length > 0) await tx.query(insertNew, insertValues(rows, asRaw))
+      if (rows.length > 0) await tx.query(insertNew, rowValues(rows, asRaw))
     },
     count: async (tx, done) => {
       const added = done.flatMap(({ counters = {} }) => Object.entries(counters))
@@ -153,9 +153,9 @@ export const createSteps = (names: Names, replica: () => string): Steps => {
       const rows = failed.map((ending): NewRow => {
         const { event, queue, dueInMs, attempts, history, raw } = ending
         const state = stateOf(ending)
-        return { arrival: { event }, queue, state, dueInMs, attempts, history, ...(raw === undefined ? {} : { raw }) }
+        return { event, queue, state, dueInMs, attempts, history, ...(raw === undefined ? {} : { raw }) }
       })
-      await tx.query(insertFailed, insertValues(rows, asRaw))
+      await tx.query(insertFailed, rowValues(rows, asRaw))
     },
     moveRows: async (tx, moved) => {
       const values = [
@@ -167,8 +167,8 @@ export const createSteps = (names: Names, replica: () => string): Steps => {
       return (await tx.query<Held>(moveText, values)).rows
     },
     moveEvents: async (tx, moved, asRaw) => {
-      const rows = moved.map(({ event, queue }): NewRow => ({ arrival: { event }, queue, state: 'ready' }))
-      await tx.query(insertNew, insertValues(rows, asRaw))
+      const rows = moved.map(({ event, queue }): NewRow => ({ event, queue, state: 'ready' }))
+      await tx.query(insertNew, rowValues(rows, asRaw))
     },
     releaseRows: async (tx, rows) =>
       (await tx.query<Held>(releaseText, [rows.map(({ seq }) => seq), replica(), names.channel])).rows,
