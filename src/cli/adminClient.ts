@@ -1,0 +1,58 @@
+import { ControllerError } from '../../machines/errors.ts'
+import { resolveDeployment } from '../config/deployment.ts'
+import { createEnvironment, processEnvironment } from '../config/environment.ts'
+import { configInvalid } from '../config/problems.ts'
+
+/** Speaks with the controller that runs, through its admin port, whose address and token the environment says. */
+export interface AdminClient {
+  get<Answer>(path: string, query?: Readonly<Record<string, string | number | undefined>>): Promise<Answer>
+  post<Answer>(path: string, body: object): Promise<Answer>
+}
+
+const withinMs = 10_000
+
+export const createAdminClient = (): AdminClient => {
+  const { value, problems } = resolveDeployment(createEnvironment(processEnvironment()), false)
+  if (problems.length > 0) throw configInvalid(problems)
+  const { host, port, token } = value.admin
+  const address = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host
+  const base = `http://${address}:${port}`
+
+  const ask = async <Answer>(path: string, init: RequestInit): Promise<Answer> => {
+    const headers = {
+      'content-type': 'application/json',
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    }
+    const response = await fetch(base + path, { ...init, headers, signal: AbortSignal.timeout(withinMs) }).catch(
+      (cause: unknown) => {
+        throw new ControllerError('NOT_RUNNING', `No controller answers at ${base}; is KOKSMAT_ADMIN_PORT the same?`, {
+          cause,
+        })
+      },
+    )
+    const answer = await response.json().catch(() => ({}))
+    if (response.ok) return answer as Answer
+    throw refusalOf(response.status, answer as Refusal)
+  }
+
+  return {
+    get: (path, query = {}) => {
+      const given = new URLSearchParams()
+      for (const [name, value] of Object.entries(query)) if (value !== undefined) given.set(name, String(value))
+      return ask(given.size === 0 ? path : `${path}?${given}`, { method: 'GET' })
+    },
+    post: (path, body) => ask(path, { method: 'POST', body: JSON.stringify(body) }),
+  }
+}
+
+interface Refusal {
+  readonly title?: string
+  readonly detail?: string
+}
+
+const refusalOf = (status: number, { title = 'Refused', detail }: Refusal): ControllerError => {
+  const message = `The controller says: ${title}${detail === undefined ? '' : `: ${detail}`} (${status}).`
+  if (status === 401) return new ControllerError('USAGE', `${message} Set KOKSMAT_ADMIN_TOKEN.`)
+  if (status === 503) return new ControllerError('JOURNAL_UNAVAILABLE', message)
+  return new ControllerError('USAGE', message)
+}

@@ -1,0 +1,64 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+
+/** `init`: asks nothing, overwrites nothing, and says what it wrote and what it kept. */
+export interface Initialised {
+  readonly folder: string
+  readonly written: readonly string[]
+  readonly kept: readonly string[]
+}
+
+const files: Readonly<Record<string, string>> = {
+  'controller.config.ts': `import { defineController, on, tableQueue } from 'koksmat-controller'
+import { orderCreated } from './handlers/orderCreated.ts'
+
+export default defineController({
+  sources: {
+    // A queue in Postgres: \`select koksmat.enqueue('orders', 'order.created', '{"order": 1}')\`, in your own transaction.
+    orders: tableQueue({ queue: 'orders' }),
+
+    // A RabbitMQ queue and Kafka topics; their addresses are AMQP_URL and KAFKA_BROKERS.
+    // payments: rabbitmq({ queue: 'payments' }),
+    // stock: kafka({ topics: ['stock'], groupId: 'my-controller' }),
+
+    // Rows of a table, as they appear.
+    // invoices: poll({ table: 'invoices', where: "status = 'new'", mark: { status: 'seen' }, type: 'invoice.created' }),
+
+    // A webhook, verified with the secret in GITHUB_SECRET.
+    // github: webhook({ path: '/hooks/github', signature: github(env('GITHUB_SECRET')), type: 'github.push' }),
+  },
+  handlers: [on('order.created', orderCreated)],
+})
+`,
+  'handlers/orderCreated.ts': `import type { ArrivedEvent, HandlerContext } from 'koksmat-controller'
+
+export const orderCreated = async (event: ArrivedEvent, { log }: HandlerContext): Promise<void> => {
+  log.info({ id: event.id, data: event.data }, 'order created')
+}
+`,
+}
+
+const ignored = '.koksmat/'
+
+export const init = (target: string): Initialised => {
+  const folder = resolve(target)
+  const written: string[] = []
+  const kept: string[] = []
+  for (const [name, content] of Object.entries(files)) {
+    const file = join(folder, name)
+    if (existsSync(file)) kept.push(name)
+    else {
+      mkdirSync(dirname(file), { recursive: true })
+      writeFileSync(file, content, { flag: 'wx' })
+      written.push(name)
+    }
+  }
+  const gitignore = join(folder, '.gitignore')
+  const before = existsSync(gitignore) ? readFileSync(gitignore, 'utf8') : ''
+  if (before.split(/\r?\n/).includes(ignored)) kept.push('.gitignore')
+  else {
+    writeFileSync(gitignore, `${before}${before === '' || before.endsWith('\n') ? '' : '\n'}${ignored}\n`)
+    written.push('.gitignore')
+  }
+  return { folder, written, kept }
+}

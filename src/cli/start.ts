@@ -1,0 +1,42 @@
+import { toControllerError } from '../../machines/errors.ts'
+import { processEnvironment } from '../config/environment.ts'
+import { loadDefinition } from '../config/load.ts'
+import { resolveConfig } from '../config/resolve.ts'
+import { createController } from '../controller.ts'
+import { createLog } from '../log.ts'
+import { listenForSignals } from '../signals.ts'
+import { exitCodeOf } from './output.ts'
+
+/**
+ * Runs a controller until it is told to end. Resolves with the exit code; the last line of the log is the drain report.
+ * @throws ControllerError CONFIG_NOT_FOUND, CONFIG_INVALID: before anything connects
+ */
+export const start = async (path: string | undefined): Promise<number> => {
+  const { definition, folder } = await loadDefinition(path)
+  const config = resolveConfig(definition, processEnvironment(), { folder })
+  const log = createLog(config.log)
+  const controller = createController(config, { log, folder: process.cwd() })
+  const signals = listenForSignals(controller, log)
+
+  const ended = async (): Promise<number> => {
+    const { exitCode, report } = await controller.stopped
+    if (report.clean) log.info(report, 'drained')
+    else log.warn(report, 'aborted')
+    return exitCode
+  }
+  const running = async (): Promise<number> => {
+    try {
+      await controller.start()
+    } catch (thrown) {
+      const error = toControllerError(thrown, 'SOURCE_CONNECT_FAILED')
+      log.fatal({ code: error.code, err: error }, 'start failed')
+      return exitCodeOf(error)
+    }
+    return ended()
+  }
+  // A drain may begin before the start is over.
+  const exitCode = await Promise.race([running(), ended(), signals.forced])
+  signals.stop()
+  log.flush()
+  return exitCode
+}
