@@ -1,0 +1,141 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { freePort } from '../support/freePort.ts'
+import { startProcess } from '../support/processDriver.ts'
+
+const main = join(import.meta.dirname, '../../src/main.ts')
+const index = join(import.meta.dirname, '../../src/index.ts')
+let folder: string
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'koksmat-cli-'))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const run = async (...args: string[]) => {
+  const env = { DATABASE_URL: undefined, KOKSMAT_ADMIN_PORT: String(await freePort()) }
+  await using child = startProcess([main, ...args], { cwd: folder, env })
+  const { code } = await child.exit
+  return { code, output: child.output() }
+}
+
+const config = (sources: string): void =>
+  writeFileSync(
+    join(folder, 'controller.config.ts'),
+    `import { defineController, poll, tableQueue } from ${JSON.stringify(index)}
+    export default defineController({ sources: { ${sources} }, handlers: [] })`,
+  )
+
+describe('help', () => {
+  it('lists every command and what the exit codes mean', async () => {
+    const { code, output } = await run('--help')
+    expect(code).toBe(0)
+    for (const command of ['start', 'check', 'init', 'status', 'events', 'send', 'migrate', 'graph', 'drain']) {
+      expect(output).toMatch(new RegExp(`^  ${command}\\b`, 'm'))
+    }
+    expect(output).toContain('Exit codes: 0 done')
+  })
+
+  it('shows examples of a command', async () => {
+    const { code, output } = await run('events', 'redrive', '--help')
+    expect(code).toBe(0)
+    expect(output).toContain('$ koksmat-controller events redrive 42 43')
+    expect(output).toContain('--json')
+  })
+})
+
+describe('a wrong command line exits with 2 and begins nothing', () => {
+  it.each([
+    [[], /Say which command/],
+    [['strat'], /unknown command 'strat'/],
+    [['status', '--colour'], /unknown option '--colour'/],
+    [['events', 'list', '--limit', '0'], /from 1 to 1,000/],
+    [['events', 'redrive'], /Say which events/],
+    [['events', 'redrive', 'abc'], /is not the number of an event/],
+    [['events', 'drop', '1'], /say --yes/],
+  ])('%j', async (args, message) => {
+    const { code, output } = await run(...args)
+    expect(output).toMatch(message)
+    expect(output).toContain('(USAGE)')
+    expect(code).toBe(2)
+  })
+
+  it('says so as one JSON value with --json', async () => {
+    const { code, output } = await run('nope', '--json')
+    expect(code).toBe(2)
+    expect(JSON.parse(output)).toMatchObject({ error: { code: 'USAGE' } })
+  })
+})
+
+describe('check', () => {
+  it('says what there is when the configuration is fine', async () => {
+    config(`orders: tableQueue({ queue: 'orders' })`)
+    const { code, output } = await run('check', '--json')
+    expect(JSON.parse(output)).toEqual({ ok: true, sources: { orders: 'tableQueue' }, handlers: [] })
+    expect(code).toBe(0)
+  })
+
+  it('gives all problems at once as JSON and exits with 2', async () => {
+    config(`orders: tableQueue({ queue: 'orders', credit: 0 }), 'No': tableQueue({ queue: 'x' })`)
+    const { code, output } = await run('check', '--json')
+    expect(code).toBe(2)
+    const { error } = JSON.parse(output)
+    expect(error.code).toBe('CONFIG_INVALID')
+    expect(error.problems.map(({ path }: { path: string }) => path).sort()).toEqual([
+      'sources.No',
+      'sources.orders.credit',
+    ])
+  })
+
+  it('exits with 2 where there is no configuration', async () => {
+    const { code, output } = await run('check')
+    expect(output).toContain('(CONFIG_NOT_FOUND)')
+    expect(code).toBe(2)
+  })
+})
+
+describe('without a running controller', () => {
+  it.each([['status'], ['drain'], ['graph'], ['events list'], ['events show 1']])(
+    '%s exits with 4',
+    async (command) => {
+      const { code, output } = await run(...command.split(' '), '--json')
+      expect(JSON.parse(output)).toMatchObject({ error: { code: 'NOT_RUNNING' } })
+      expect(code).toBe(4)
+    },
+  )
+
+  it('migrate --print needs no database', async () => {
+    config(`orders: tableQueue({ queue: 'orders' })`)
+    const { code, output } = await run('migrate', '--print')
+    expect(output).toMatch(/^begin;\n/)
+    expect(output.trimEnd()).toMatch(/commit;$/)
+    expect(code).toBe(0)
+  })
+
+  it('send says how a row reaches a poller', async () => {
+    config(`invoices: poll({ table: 'invoices', mark: { seen: true }, type: 'invoice.created' })`)
+    const { code, output } = await run('send', 'invoices', '{}')
+    expect(output).toContain('insert one into invoices')
+    expect(code).toBe(2)
+  })
+})
+
+describe('init', () => {
+  it('writes a configuration, a handler and an ignore line, and overwrites nothing the second time', async () => {
+    const first = await run('init', '--json')
+    expect(first.code).toBe(0)
+    expect(JSON.parse(first.output)).toMatchObject({
+      written: ['controller.config.ts', 'handlers/orderCreated.ts', '.gitignore'],
+      kept: [],
+    })
+    const file = join(folder, 'controller.config.ts')
+    writeFileSync(file, 'mine')
+    const second = await run('init', '--json')
+    expect(JSON.parse(second.output)).toMatchObject({ written: [] })
+    expect(readFileSync(file, 'utf8')).toBe('mine')
+    expect(existsSync(join(folder, 'handlers/orderCreated.ts'))).toBe(true)
+    expect(readFileSync(join(folder, '.gitignore'), 'utf8')).toBe('.koksmat/\n')
+  })
+})
