@@ -37,11 +37,15 @@ export const openConnection = async (options: ConnectionOptions): Promise<Connec
     const model = await within(connect(addressOf(options), socketOptions))
     // Whoever cares adds a listener; without one an error would end the process.
     model.on('error', () => {})
+    const gone = new Promise<void>((resolve) => {
+      model.once('close', () => resolve())
+    })
     return {
       model,
       within,
       async close() {
-        await settledWithin(model.close(), goodbyeMs)
+        // A goodbye said from within an `error` event is never answered; the `close` that follows tells.
+        await settledWithin(Promise.race([model.close(), gone]), goodbyeMs)
         socket.abort()
       },
     }

@@ -1,0 +1,69 @@
+import type { ConsumeMessage, Message } from 'amqplib'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { createAcks, type Verdict } from '../../actors/rabbitmq/acks.ts'
+
+/** A channel as the broker keeps it: a frame that names no open tag costs it, with everything on it. */
+const createChannel = (tags: number) => {
+  const open = new Set(Array.from({ length: tags }, (_, index) => index + 1))
+  const gone: Record<Verdict, number[]> = { ack: [], release: [], deadLetter: [] }
+  let frames = 0
+  const settle = ({ fields }: Message, upTo: boolean | undefined, verdict: Verdict): void => {
+    frames++
+    const named = [...open].filter((tag) => tag === fields.deliveryTag || (upTo && tag < fields.deliveryTag))
+    if (named.length === 0) throw new Error(`406: unknown delivery tag ${fields.deliveryTag}`)
+    for (const tag of named) open.delete(tag)
+    gone[verdict].push(...named)
+  }
+  return {
+    gone,
+    frames: () => frames,
+    ack: (message: Message, upTo?: boolean) => settle(message, upTo, 'ack'),
+    nack: (message: Message, upTo?: boolean, requeue?: boolean) =>
+      settle(message, upTo, requeue ? 'release' : 'deadLetter'),
+  }
+}
+
+const message = (deliveryTag: number): ConsumeMessage => ({
+  content: Buffer.alloc(0),
+  fields: { deliveryTag, redelivered: false, exchange: '', routingKey: '', consumerTag: '' },
+  properties: {} as ConsumeMessage['properties'],
+})
+
+test('in any order and any batches, each tag gets its own verdict and is named once', () => {
+  const verdict = fc.constantFrom<Verdict>('ack', 'ack', 'ack', 'release', 'deadLetter')
+  const plan = fc.record({
+    verdicts: fc.array(verdict, { minLength: 1, maxLength: 40 }),
+    order: fc.array(fc.nat(), { minLength: 40, maxLength: 40 }),
+    cuts: fc.array(fc.integer({ min: 1, max: 8 }), { minLength: 40, maxLength: 40 }),
+    settled: fc.nat({ max: 40 }),
+  })
+  fc.assert(
+    fc.property(plan, ({ verdicts, order, cuts, settled }) => {
+      const channel = createChannel(verdicts.length)
+      const acks = createAcks(channel)
+      const all = verdicts.map((verdict, index) => [message(index + 1), verdict] as const)
+      for (const [each] of all) acks.add(each)
+      const shuffled = all.toSorted(
+        ([a], [b]) => (order[a.fields.deliveryTag - 1] ?? 0) - (order[b.fields.deliveryTag - 1] ?? 0),
+      )
+      const chosen = shuffled.slice(0, settled)
+      const rest = [...chosen]
+      for (const size of cuts) acks.settle(rest.splice(0, size))
+      acks.settle(rest)
+      for (const verdict of ['ack', 'release', 'deadLetter'] as const) {
+        const expected = chosen.filter(([, each]) => each === verdict).map(([{ fields }]) => fields.deliveryTag)
+        expect(channel.gone[verdict].toSorted((a, b) => a - b)).toEqual(expected.toSorted((a, b) => a - b))
+      }
+    }),
+  )
+})
+
+test('a batch in order costs one frame', () => {
+  const channel = createChannel(50)
+  const acks = createAcks(channel)
+  const all = Array.from({ length: 50 }, (_, index) => [message(index + 1), 'ack'] as const)
+  for (const [each] of all) acks.add(each)
+  acks.settle(all)
+  expect([channel.frames(), channel.gone.ack.length]).toEqual([1, 50])
+})
