@@ -18,12 +18,16 @@ export interface MetricsSnapshot {
   readonly ready: boolean
   /** How long the drain has taken; absent before it. */
   readonly drainMs?: number
+  /** Events waiting in the control channel. */
+  readonly mailboxDepth?: number
   readonly sources: Readonly<Record<string, SourceMetrics>>
 }
 
 export interface SourceMetrics {
   readonly kind: SourceKind
   readonly state: string
+  /** Time spent in each state so far, the present one included. */
+  readonly stateMs?: Readonly<Record<string, number>>
   readonly accepted: number
   readonly settled: number
   readonly inFlight: number
@@ -57,8 +61,10 @@ export const createMetrics = (): Metrics => {
   const settled = counter('koksmat_events_settled_total', 'Events settled, by how they ended.', ['source', 'outcome'])
   const inFlight = gauge('koksmat_events_in_flight', 'Events taken and not settled.', ['source'])
   const state = gauge('koksmat_source_state', '1 for the state a source is in.', ['source', 'state'])
+  const stateSeconds = counter('koksmat_source_state_seconds_total', 'Time spent in each state.', ['source', 'state'])
   const reconnects = counter('koksmat_reconnects_total', 'Connections made again after a loss.', ['source'])
   const parked = gauge('koksmat_parked_events', 'Parked events, over all replicas.', ['source'])
+  const mailbox = gauge('koksmat_mailbox_depth', 'Events waiting in the control channel.', [])
   const ready = gauge('koksmat_ready', '1 while the controller is ready.', [])
   const drain = gauge('koksmat_drain_duration_seconds', 'How long the drain has taken; 0 before it.', [])
   const build = gauge('koksmat_build_info', 'Always 1; the labels say what runs.', ['version', 'node'])
@@ -67,15 +73,17 @@ export const createMetrics = (): Metrics => {
   const driverGauges = new Map<string, Gauge<string>>()
 
   const show = (snapshot: MetricsSnapshot): void => {
-    for (const metric of [accepted, settled, inFlight, state, reconnects, parked]) metric.reset()
+    for (const metric of [accepted, settled, inFlight, state, stateSeconds, reconnects, parked]) metric.reset()
     for (const [source, of] of Object.entries(snapshot.sources)) {
       accepted.inc({ source, kind: of.kind }, of.accepted)
       for (const outcome of results) settled.inc({ source, outcome }, of.results[outcome] ?? 0)
       inFlight.set({ source }, of.inFlight)
       reconnects.inc({ source }, of.reconnects)
       for (const each of sourceStates) state.set({ source, state: each }, each === of.state ? 1 : 0)
+      for (const [each, ms] of Object.entries(of.stateMs ?? {})) stateSeconds.inc({ source, state: each }, ms / 1_000)
       parked.set({ source }, of.parked)
     }
+    mailbox.set(snapshot.mailboxDepth ?? 0)
     ready.set(snapshot.ready ? 1 : 0)
     drain.set((snapshot.drainMs ?? 0) / 1_000)
     build.set({ version: snapshot.version, node: process.version }, 1)

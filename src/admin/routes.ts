@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { z } from 'zod'
 import type { ParkedFilter } from '../../machines/journal.ts'
+import { type MachineGraph, toMermaid } from '../graph.ts'
 import { metricsContentType } from '../metrics.ts'
 import { Refused, type Reply, readJson } from './http.ts'
 import type { AdminTarget } from './target.ts'
@@ -10,7 +11,7 @@ import type { AdminTarget } from './target.ts'
  * GET  /livez /readyz /startupz   200 or 503, and why                    open
  * GET  /metrics                   Prometheus text                        token, where one is configured
  * GET  /status                    Status (src/status.ts)                 token
- * GET  /graph                     MachineGraph[] (src/graph.ts)          token
+ * GET  /graph?format=             MachineGraph[], or mermaid             token
  * GET  /events?source&type&code&limit   parked events                    token
  * GET  /events/SEQ                one, with payload and history          token
  * POST /events/redrive            { seqs | source | type | code | all, limit }   token, audited
@@ -66,7 +67,18 @@ export const routes: readonly Route[] = [
     reply: async (target) => ({ status: 200, body: await target.metrics(), contentType: metricsContentType }),
   },
   { method: 'GET', path: /^\/status$/, reply: async (target) => ok(await target.status()) },
-  { method: 'GET', path: /^\/graph$/, reply: (target) => ok(target.graph()) },
+  {
+    method: 'GET',
+    path: /^\/graph$/,
+    reply: (target, { query }) =>
+      query.get('format') === 'mermaid'
+        ? {
+            status: 200,
+            body: toMermaid(target.graph() as readonly MachineGraph[]),
+            contentType: 'text/plain; charset=utf-8',
+          }
+        : ok(target.graph()),
+  },
   {
     method: 'GET',
     path: /^\/events$/,
