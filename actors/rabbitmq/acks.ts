@@ -29,17 +29,13 @@ export const createAcks = (channel: Pick<Channel, 'ack' | 'nack'>): Acks => {
         else channel.nack(message, false, verdict === 'release')
       }
       let last: ConsumeMessage | undefined
-      let below = 0
       for (const message of acked) {
-        if (message.fields.deliveryTag > covered) {
-          channel.ack(message)
-          continue
-        }
-        below++
-        if (last === undefined || message.fields.deliveryTag > last.fields.deliveryTag) last = message
+        const { deliveryTag } = message.fields
+        if (deliveryTag > covered) channel.ack(message)
+        else if (last === undefined || deliveryTag > last.fields.deliveryTag) last = message
       }
       // The highest of this call and not `covered` itself, whose tag may have been named before.
-      if (last !== undefined) channel.ack(last, below > 1)
+      if (last !== undefined) channel.ack(last, true)
     },
   }
 }
