@@ -120,11 +120,14 @@ const toKafka = async (
 ): Promise<Sent> => {
   const [topic = ''] = topics
   const { createKafkaPublisher } = await import('../../actors/kafka/publisher.ts')
+  const { kafkaError } = await import('../../actors/kafka/errors.ts')
   const security = { ...(sasl === undefined ? {} : { sasl }), ...(tls === undefined ? {} : { tls }) }
   const publisher = createKafkaPublisher(brokers, security)
   const headers = { 'content-type': 'application/json', ...prefixed('ce_', attributes(name, type ?? topic, id)) }
   try {
     await publisher.publish(topic, [{ value, headers, ...(key === undefined ? {} : { key }) }])
+  } catch (thrown) {
+    throw kafkaError(thrown, 'SOURCE_CONNECT_FAILED')
   } finally {
     await publisher.close()
   }
