@@ -18,24 +18,19 @@ export const start = async (path: string | undefined): Promise<number> => {
   const controller = createController(config, { log, folder: process.cwd() })
   const signals = listenForSignals(controller, log)
 
-  const ended = async (): Promise<number> => {
-    const { exitCode, report } = await controller.stopped
+  const ended = controller.stopped.then(({ exitCode, report }): number => {
     if (report.clean) log.info(report, 'drained')
     else log.warn(report, 'aborted')
     return exitCode
-  }
-  const running = async (): Promise<number> => {
-    try {
-      await controller.start()
-    } catch (thrown) {
+  })
+  const failed = new Promise<number>((resolve) => {
+    controller.start().catch((thrown: unknown) => {
       const error = toControllerError(thrown, 'SOURCE_CONNECT_FAILED')
       log.fatal({ code: error.code, err: error }, 'start failed')
-      return exitCodeOf(error)
-    }
-    return ended()
-  }
-  // A drain may begin before the start is over.
-  const exitCode = await Promise.race([running(), ended(), signals.forced])
+      resolve(exitCodeOf(error))
+    })
+  })
+  const exitCode = await Promise.race([ended, failed, signals.forced])
   signals.stop()
   log.flush()
   return exitCode
