@@ -1,0 +1,108 @@
+import type { Delivery, Settlement } from './driver.ts'
+import type { ControllerError } from './errors.ts'
+import type { EventKind } from './event.ts'
+
+/**
+ * What the actors say to each other. Facts go up in the past tense, commands go down in the imperative.
+ *
+ * ```
+ * link ──link.*──▸ source ──queue.event | database.trigger | webhook.event, source.moved──▸ controller
+ * link ◂─link.*─── source ◂─source.listen … source.settle, source.drain, source.abort────── controller
+ *                                             controller ──jobs.admit, jobs.drain, jobs.abort──▸ jobs
+ *                                             controller ◂─jobs.settled───────────────────────── jobs
+ *                                             controller ──journal.close──▸ journal, ◂─journal.up | down | closed
+ * ```
+ */
+
+/** How a job ended, as the controller counts it. `released` is the only one that leaves the event where it was. */
+export const results = ['done', 'ignored', 'duplicate', 'retried', 'parked', 'moved', 'released'] as const
+
+export type Result = (typeof results)[number]
+
+/** One event on its way in; the three kinds are three transitions of the controller. */
+export interface EventArrived {
+  readonly type: EventKind
+  readonly source: string
+  readonly delivery: Delivery
+}
+
+/** A source is in another state now. */
+export interface SourceMoved {
+  readonly type: 'source.moved'
+  readonly source: string
+  readonly state: SourceState
+  readonly error?: ControllerError
+}
+
+export const sourceStates = [
+  'connecting',
+  'waiting',
+  'listening',
+  'throttled',
+  'stalled',
+  'paused',
+  'backingOff',
+  'draining',
+  'disconnecting',
+  'closed',
+] as const
+
+export type SourceState = (typeof sourceStates)[number]
+
+/** The settlements of one source, gathered while the batch before was under way. */
+export interface SettledBatch {
+  readonly source: string
+  readonly settlements: readonly Settlement[]
+  readonly bytes: number
+  readonly results: Readonly<Partial<Record<Result, number>>>
+}
+
+export interface JobsSettled {
+  readonly type: 'jobs.settled'
+  readonly batches: readonly SettledBatch[]
+}
+
+export type JournalFact =
+  | { readonly type: 'journal.up' }
+  | { readonly type: 'journal.down'; readonly error: ControllerError }
+  | { readonly type: 'journal.closed' }
+
+export type ControllerCommand =
+  | { readonly type: 'controller.drain'; readonly reason: string }
+  | { readonly type: 'controller.abort'; readonly reason: string }
+  | { readonly type: 'controller.pause'; readonly source: string }
+  | { readonly type: 'controller.resume'; readonly source: string }
+
+export type SourceCommand =
+  | { readonly type: 'source.listen' }
+  | { readonly type: 'source.settle'; readonly settlements: readonly Settlement[]; readonly bytes: number }
+  | { readonly type: 'source.pause' }
+  | { readonly type: 'source.resume' }
+  | { readonly type: 'source.drain' }
+  | { readonly type: 'source.abort' }
+
+/** What the link of a driver reports; `jitter` is a random number in [0, 1), so that the machine needs none. */
+export type LinkFact =
+  | { readonly type: 'link.connected' }
+  | { readonly type: 'link.failed'; readonly error: ControllerError; readonly jitter: number }
+  | { readonly type: 'link.delivered'; readonly deliveries: readonly Delivery[] }
+  | { readonly type: 'link.lost'; readonly error: ControllerError; readonly jitter: number }
+  | { readonly type: 'link.cancelled' }
+  | { readonly type: 'link.disconnected' }
+
+export type LinkCommand =
+  | { readonly type: 'link.connect' }
+  | { readonly type: 'link.consume' }
+  | { readonly type: 'link.settle'; readonly settlements: readonly Settlement[] }
+  | { readonly type: 'link.pause' }
+  | { readonly type: 'link.resume' }
+  | { readonly type: 'link.cancel' }
+  | { readonly type: 'link.disconnect' }
+
+export type JobsCommand =
+  | { readonly type: 'jobs.admit'; readonly source: string; readonly delivery: Delivery }
+  | { readonly type: 'jobs.release'; readonly source: string; readonly delivery: Delivery }
+  | { readonly type: 'jobs.drain' }
+  | { readonly type: 'jobs.abort' }
+
+export type JournalCommand = { readonly type: 'journal.close' }

@@ -1,0 +1,102 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ControllerError, toControllerError } from '../../machines/errors.ts'
+import type { Done } from '../../machines/journal.ts'
+import { nextBackoffMs } from '../../machines/policies.ts'
+import { isTransient } from '../journal/failures.ts'
+import { attemptAll, common } from './attempts.ts'
+import { createContext } from './context.ts'
+import { runHandler } from './handler.ts'
+import { doneEnding } from './plain.ts'
+import { type JobsParts, keepDefaultMs, type Run, type Task } from './task.ts'
+
+/**
+ * Atomic handlers: under their lock, inside a transaction that also holds the dedup marks, what they emit, their counters
+ * and their settlement.
+ *
+ * A group shares a transaction in the hope that all goes well. If one of them fails nothing of the group has happened,
+ * and each runs alone, so that the failure hits only its own event. A transaction that the database broke off is
+ * repeated and costs no attempt; whether one with an unknown outcome was committed, the dedup marks tell.
+ */
+export const runAtomic = async (parts: JobsParts, lock: string, tasks: readonly Task[]): Promise<void> => {
+  if (tasks.length > 1) {
+    const { status } = await together(parts, lock, tasks, (task) => (task.delivery.row?.attempts ?? 0) + 1)
+    if (status === 'done') return
+  }
+  for (const task of tasks) await alone(parts, lock, task)
+}
+
+const alone = async (parts: JobsParts, lock: string, task: Task): Promise<void> => {
+  await attemptAll(parts, task, (attempt) => together(parts, lock, [task], () => attempt))
+}
+
+/** One transaction for all tasks; done only if each of them was. Settles them when it is. */
+const together = async (
+  parts: JobsParts,
+  lock: string,
+  tasks: readonly Task[],
+  attemptOf: (task: Task) => number,
+): Promise<Run> => {
+  for (let failures = 1; ; failures++) {
+    if (parts.aborting.aborted) return { status: 'interrupted' }
+    try {
+      const ended = await transact(parts, lock, tasks, attemptOf)
+      for (const { task, duplicate, value } of ended) {
+        if (duplicate) parts.settle(task, 'duplicate', { status: 'duplicate' })
+        else parts.settle(task, 'done', { status: 'done', value })
+      }
+      return { status: 'done', value: undefined }
+    } catch (thrown) {
+      if (thrown instanceof HandlerEnded && !isTransient(thrown.causeOfRun)) return thrown.run
+      const error = toControllerError(thrown, 'HANDLER_FAILED')
+      if (error.code === 'HANDLER_INTERRUPTED' || error.code === 'LEASE_LOST') return { status: 'interrupted' }
+      const broken = thrown instanceof HandlerEnded || error.code === 'JOURNAL_UNAVAILABLE' || isTransient(thrown)
+      if (!broken) return { status: 'failed', error, cause: thrown }
+      await sleep(nextBackoffMs({ minMs: 50, maxMs: 2_000 }, failures, Math.random()))
+    }
+  }
+}
+
+interface Ended {
+  readonly task: Task
+  readonly ending: Done
+  readonly duplicate: boolean
+  readonly value: unknown
+}
+
+const transact = (
+  parts: JobsParts,
+  lock: string,
+  tasks: readonly Task[],
+  attemptOf: (task: Task) => number,
+): Promise<readonly Ended[]> =>
+  parts.ledger.underLock(lock, { waitMs: parts.lockWaitMs, signal: parts.aborting }, async (tx) => {
+    const identified = tasks.filter(({ event }) => event.identified)
+    const marks = identified.map(({ event, handler }) => ({ event, keepMs: handler.dedupMs ?? keepDefaultMs }))
+    const fresh = marks.length === 0 ? [] : await tx.mark(marks)
+    const duplicates = new Set(identified.filter((_, index) => fresh[index] === false))
+    const ended: Ended[] = []
+    for (const task of tasks) {
+      if (duplicates.has(task)) {
+        ended.push({ task, ending: { as: 'done', ...common(task) }, duplicate: true, value: undefined })
+        continue
+      }
+      const context = createContext(parts, task, attemptOf(task), tx)
+      const run = await runHandler(task, context)
+      if (run.status !== 'done') throw new HandlerEnded(run)
+      ended.push({ task, ending: doneEnding(task, context), duplicate: false, value: run.value })
+    }
+    await tx.settle(ended.map(({ ending }) => ending))
+    return ended
+  })
+
+/** Carries the run that ended a transaction through its roll-back. */
+class HandlerEnded extends ControllerError {
+  readonly run: Exclude<Run, { status: 'done' }>
+  readonly causeOfRun: unknown
+
+  constructor(run: Exclude<Run, { status: 'done' }>) {
+    super('HANDLER_FAILED', 'A handler of the transaction was not done.')
+    this.run = run
+    this.causeOfRun = run.status === 'interrupted' ? undefined : run.cause
+  }
+}

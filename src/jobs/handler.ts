@@ -1,0 +1,55 @@
+import { ControllerError } from '../../machines/errors.ts'
+import type { RunContext } from './context.ts'
+import type { Run, Task } from './task.ts'
+
+/** How long a handler may take to notice that its signal was aborted. */
+const noticeMs = 500
+
+/**
+ * Runs a handler once. Ends when the handler does, or `noticeMs` after its timeout or an interruption, whatever the
+ * handler is doing then.
+ */
+export const runHandler = (task: Task, run: RunContext): Promise<Run> =>
+  new Promise((resolve) => {
+    const { handler, event } = task
+    let timer: NodeJS.Timeout | undefined
+    let cut: 'deaf' | 'interrupted' | undefined
+
+    const end = (ended: Run): void => {
+      clearTimeout(timer)
+      task.interrupt = undefined
+      resolve(ended)
+    }
+    const failed = (cause: unknown): void => {
+      if (cut === 'interrupted') end({ status: 'interrupted' })
+      else end({ status: 'failed', error: cut === 'deaf' ? timedOut(task) : failure(cause), cause })
+    }
+    const stop = (why: 'deaf' | 'interrupted', reason: ControllerError): void => {
+      if (cut === 'interrupted') return
+      clearTimeout(timer)
+      cut = why
+      run.abort(reason)
+      timer = setTimeout(
+        () => end(why === 'deaf' ? { status: 'deaf', error: reason, cause: reason } : { status: 'interrupted' }),
+        noticeMs,
+      )
+    }
+
+    task.interrupt = () => stop('interrupted', new ControllerError('HANDLER_INTERRUPTED', 'The controller stops.'))
+    if (handler.timeoutMs !== undefined) timer = setTimeout(() => stop('deaf', timedOut(task)), handler.timeoutMs)
+    try {
+      const value = handler.handle?.(event as Parameters<NonNullable<typeof handler.handle>>[0], run.context)
+      if (value instanceof Promise) value.then((settled: unknown) => end({ status: 'done', value: settled }), failed)
+      else end({ status: 'done', value })
+    } catch (thrown) {
+      failed(thrown)
+    }
+  })
+
+const timedOut = ({ handler }: Task): ControllerError =>
+  new ControllerError('HANDLER_TIMED_OUT', `The handler of ${handler.type} took longer than ${handler.timeoutMs} ms.`)
+
+const failure = (cause: unknown): ControllerError =>
+  cause instanceof ControllerError
+    ? cause
+    : new ControllerError('HANDLER_FAILED', cause instanceof Error ? cause.message : String(cause), { cause })

@@ -1,0 +1,195 @@
+import { fromCallback } from 'xstate'
+import type { Answer, Delivery } from '../../machines/driver.ts'
+import { createScheduler, type Work } from '../../machines/jobs.ts'
+import { type Ending, type Ledger, longQueue } from '../../machines/journal.ts'
+import type { JobsCommand, JobsSettled, Result } from '../../machines/protocol.ts'
+import type { ResolvedHandler } from '../config/resolved.ts'
+import { grouped } from '../journal/group.ts'
+import type { ControllerLog } from '../log.ts'
+import { type Admission, createAdmission } from './admission.ts'
+import { common, park, release } from './attempts.ts'
+import { runAtomic } from './atomic.ts'
+import { createDeathWatch } from './deaths.ts'
+import { createOutbox } from './outbox.ts'
+import { runPlain } from './plain.ts'
+import { createRouter } from './router.ts'
+import type { JobsParts, Task } from './task.ts'
+
+/**
+ * The jobs actor: runs handlers for admitted events, in the order that `machines/jobs.ts` decides, and reports how they
+ * ended. A running handler is a promise here, not an actor.
+ *
+ * Commands come from the controller; settlements go back to it, a batch for each turn of the event loop.
+ */
+export interface JobsOptions {
+  readonly handlers: readonly ResolvedHandler[]
+  readonly concurrency: number
+  readonly lockWaitMs: number
+  readonly codeVersion: string
+  readonly ledger: Ledger
+  readonly log: ControllerLog
+  observe(source: string, result: Result, seconds: number): void
+}
+
+/** What can be seen of the jobs from outside. */
+export interface JobsView {
+  running(): number
+  waiting(): number
+  waitingFor(lock: string): number
+  unsettled(): readonly Task[]
+}
+
+export const createJobs = (options: JobsOptions) => {
+  const { ledger, log, concurrency, lockWaitMs, codeVersion } = options
+  const scheduler = createScheduler<Task>({ concurrency })
+  const admissionOf = createAdmission(createRouter(options.handlers))
+  const unsettled = new Set<Task>()
+  const drain = new AbortController()
+  const abort = new AbortController()
+  let send: (settled: JobsSettled) => void = () => undefined
+  let arriving: Promise<void> | undefined
+
+  const outbox = createOutbox((batches) => send({ type: 'jobs.settled', batches }))
+  const endings = grouped<Ending, undefined>(
+    async (group) => {
+      await ledger.settle(group)
+      return group.map(() => undefined)
+    },
+    { maxSize: 1_000 },
+  )
+
+  const settle = (task: Task, result: Result, answer?: Answer): void => {
+    if (task.settled) return
+    task.settled = true
+    unsettled.delete(task)
+    options.observe(task.source, result, (performance.now() - task.admittedAt) / 1_000)
+    outbox(task, result, answer)
+  }
+
+  const end = async (task: Task, ending: Ending, result: Result, answer?: Answer): Promise<void> => {
+    if (task.settled) return
+    if (isDurable(ending)) {
+      try {
+        await endings.add(ending)
+      } catch (thrown) {
+        log.error({ err: thrown, source: task.source, id: task.event.id }, 'settlement not written; the event comes again')
+        settle(task, 'released', { status: 'released' })
+        return
+      }
+    }
+    settle(task, result, answer)
+  }
+
+  const parts: JobsParts = {
+    ledger,
+    log,
+    codeVersion,
+    lockWaitMs,
+    draining: drain.signal,
+    aborting: abort.signal,
+    end,
+    settle,
+  }
+  const watched = createDeathWatch(parts)
+
+  const run = async (work: Work<Task>): Promise<void> => {
+    const { lock, jobs } = work
+    const now = performance.now()
+    for (const task of jobs) task.startedAt = now
+    try {
+      await watched(jobs, (tasks) =>
+        lock === undefined ? runPlain(parts, tasks[0] as Task) : runAtomic(parts, lock, tasks),
+      )
+    } catch (thrown) {
+      log.error({ err: thrown }, 'a job was given back because the journal could not be used')
+      for (const task of jobs) settle(task, 'released', { status: 'released' })
+    }
+    scheduler.finish(work)
+    pump()
+  }
+
+  const pump = (): void => {
+    for (let work = scheduler.next(); work !== undefined; work = scheduler.next()) void run(work)
+  }
+
+  const place = ({ task, refusal }: Admission): void => {
+    unsettled.add(task)
+    const { handler } = task
+    if (refusal !== undefined) void park(parts, task, refusal)
+    else if (drain.signal.aborted) void release(parts, task)
+    else if (handler.handle === undefined) {
+      void end(task, { as: 'done', ...common(task) }, 'ignored', { status: 'ignored' })
+    } else if (handler.long && task.source !== longQueue) {
+      void end(task, { as: 'move', ...common(task), queue: longQueue }, 'moved', { status: 'retrying' })
+    } else {
+      scheduler.admit(task)
+      pump()
+    }
+  }
+
+  /** Asynchronous schemas must not let later events overtake: everything behind one waits for it. */
+  const admit = (source: string, delivery: Delivery): void => {
+    if (arriving === undefined) {
+      const admission = admissionOf(source, delivery)
+      if (!(admission instanceof Promise)) return place(admission)
+      queueBehind(admission.then(place))
+    } else queueBehind(arriving.then(() => admissionOf(source, delivery)).then(place))
+  }
+
+  const queueBehind = (turn: Promise<void>): void => {
+    arriving = turn
+    void turn.finally(() => {
+      if (arriving === turn) arriving = undefined
+    })
+  }
+
+  const giveBack = (source: string, delivery: Delivery): void => {
+    void Promise.resolve(admissionOf(source, delivery)).then(({ task }) => {
+      unsettled.add(task)
+      return release(parts, task)
+    })
+  }
+
+  const receive = (command: JobsCommand): void => {
+    switch (command.type) {
+      case 'jobs.admit':
+        admit(command.source, command.delivery)
+        break
+      case 'jobs.release':
+        giveBack(command.source, command.delivery)
+        break
+      case 'jobs.drain':
+        drain.abort()
+        for (const task of scheduler.drain()) void release(parts, task)
+        pump()
+        break
+      case 'jobs.abort':
+        abort.abort()
+        for (const task of scheduler.abandon()) settle(task, 'released', { status: 'released' })
+        for (const task of unsettled) {
+          if (task.interrupt !== undefined) task.interrupt()
+          else settle(task, 'released', { status: 'released' })
+        }
+        break
+    }
+  }
+
+  const logic = fromCallback<JobsCommand>(({ sendBack, receive: onCommand }) => {
+    send = sendBack
+    onCommand(receive)
+  })
+  const view: JobsView = {
+    running: scheduler.running,
+    waiting: () => scheduler.waiting().length,
+    waitingFor: scheduler.waitingFor,
+    unsettled: () => [...unsettled],
+  }
+  return { logic, view }
+}
+
+/** The happy path of a broker event with a plain handler needs no journal. */
+const isDurable = (ending: Ending): boolean => {
+  if (ending.as === 'retry' || ending.as === 'park' || ending.as === 'move') return true
+  if (ending.row !== undefined || ending.begun === true) return true
+  return ending.as === 'done' && (ending.keepMs ?? ending.emits ?? ending.counters) !== undefined
+}

@@ -1,0 +1,47 @@
+import type { Settlement } from '../../machines/driver.ts'
+import type { Answer, Outcome } from '../../machines/driver.ts'
+import type { Result, SettledBatch } from '../../machines/protocol.ts'
+import type { Task } from './task.ts'
+
+/** What the source is told for each result. */
+const outcomes: Readonly<Record<Result, Outcome>> = {
+  done: 'ack',
+  ignored: 'ack',
+  duplicate: 'ack',
+  retried: 'ack',
+  moved: 'ack',
+  parked: 'reject',
+  released: 'release',
+}
+
+interface Batch {
+  readonly source: string
+  settlements: Settlement[]
+  bytes: number
+  results: Partial<Record<Result, number>>
+}
+
+/** Gathers the settlements of one turn of the event loop, a batch a source. */
+export const createOutbox = (send: (batches: readonly SettledBatch[]) => void) => {
+  let batches = new Map<string, Batch>()
+
+  const flush = (): void => {
+    const full = batches
+    batches = new Map()
+    send([...full.values()])
+  }
+
+  return (task: Task, result: Result, answer: Answer | undefined): void => {
+    if (batches.size === 0) setImmediate(flush)
+    let batch = batches.get(task.source)
+    if (batch === undefined) {
+      batch = { source: task.source, settlements: [], bytes: 0, results: {} }
+      batches.set(task.source, batch)
+    }
+    const { receipt, bytes } = task.delivery
+    const outcome = outcomes[result]
+    batch.settlements.push(answer === undefined ? { receipt, outcome } : { receipt, outcome, answer })
+    batch.bytes += bytes
+    batch.results[result] = (batch.results[result] ?? 0) + 1
+  }
+}

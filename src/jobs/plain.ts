@@ -1,0 +1,41 @@
+import type { Done } from '../../machines/journal.ts'
+import { attemptAll, common } from './attempts.ts'
+import { createContext, type RunContext } from './context.ts'
+import { runHandler } from './handler.ts'
+import { type JobsParts, keepDefaultMs, type Task } from './task.ts'
+
+/** A handler without a lock: run, then whatever has to be durable in one settlement. */
+export const runPlain = async (parts: JobsParts, task: Task): Promise<void> => {
+  const { handler, event } = task
+  if (handler.dedupMs !== undefined && event.identified) {
+    const [seen] = await parts.ledger.seen([event])
+    if (seen === true) {
+      await parts.end(task, { as: 'done', ...common(task) }, 'duplicate', { status: 'duplicate' })
+      return
+    }
+  }
+  let run: RunContext | undefined
+  const ended = await attemptAll(parts, task, (attempt) => {
+    run = createContext(parts, task, attempt, undefined)
+    return runHandler(task, run)
+  })
+  if (ended === undefined) return
+  await parts.end(task, doneEnding(task, run), 'done', { status: 'done', value: ended.done })
+}
+
+/** The settlement of a handled event, with what its run has asked for. */
+export const doneEnding = (task: Task, run: RunContext | undefined): Done => {
+  const emits = run?.emits ?? []
+  const counters = run?.counters ?? {}
+  const counts = Object.keys(counters).length > 0
+  const { handler, event } = task
+  const remembered = event.kind === 'webhook.event' || emits.length > 0 || counts
+  const keepMs = handler.dedupMs ?? (remembered ? keepDefaultMs : undefined)
+  return {
+    as: 'done',
+    ...common(task),
+    ...(keepMs === undefined || !event.identified ? {} : { keepMs }),
+    ...(emits.length === 0 ? {} : { emits, emitDelaysMs: run?.emitDelaysMs ?? [] }),
+    ...(counts ? { counters } : {}),
+  }
+}

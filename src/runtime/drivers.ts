@@ -1,0 +1,46 @@
+import { createKafkaDriver } from '../../actors/kafka.ts'
+import { createPollDriver } from '../../actors/poll.ts'
+import { createRabbitmqDriver } from '../../actors/rabbitmq.ts'
+import { createTableQueueDriver } from '../../actors/tableQueue.ts'
+import type { WebhookServer } from '../../actors/webhook/server.ts'
+import { createWebhookDriver } from '../../actors/webhook.ts'
+import type { Driver } from '../../machines/driver.ts'
+import { type Intake, journalQueue, longQueue } from '../../machines/journal.ts'
+import type { ResolvedConfig, ResolvedSource } from '../config/resolved.ts'
+
+/** The drivers of a configuration, and the two built-in sources that bring back what waits in the journal. */
+export const driverOf = (
+  source: ResolvedSource,
+  parts: { readonly intake: Intake; readonly journalUrl: string; readonly server: WebhookServer },
+): Driver => {
+  switch (source.driver) {
+    case 'rabbitmq':
+      return createRabbitmqDriver(source.options)
+    case 'kafka':
+      return createKafkaDriver(source.options)
+    case 'tableQueue':
+      return createTableQueueDriver(source.options, parts.intake)
+    case 'poll':
+      return createPollDriver({ notifyUrl: parts.journalUrl, ...source.options }, parts.intake)
+    case 'webhook':
+      return createWebhookDriver(source.options, { server: parts.server, intake: parts.intake })
+  }
+}
+
+const pollMs = { min: 500, max: 5_000 }
+const bytes = 64 * 1_024 * 1_024
+
+/** Retries, emitted events and orphans; and the events of `long` handlers, where there are any. */
+export const withBuiltIn = (config: ResolvedConfig): Readonly<Record<string, ResolvedSource>> => {
+  const queue = (name: string, events: number): ResolvedSource => ({
+    kind: 'queue',
+    driver: 'tableQueue',
+    credit: { events, bytes },
+    options: { queue: name, pollMs },
+  })
+  return {
+    ...config.sources,
+    [journalQueue]: queue(journalQueue, 200),
+    ...(config.handlers.some(({ long }) => long) ? { [longQueue]: queue(longQueue, config.longConcurrency) } : {}),
+  }
+}
