@@ -23,7 +23,7 @@ export interface GraphState {
 }
 
 export interface GraphTransition {
-  /** Event type; empty for a transition that is taken as soon as its guard is true. */
+  /** Event type, or `after <delay>`; empty for a transition that is taken as soon as its guard is true. */
   readonly event: string
   /** Paths of the target states; empty for one that stays. */
   readonly targets: readonly string[]
@@ -46,7 +46,7 @@ const describeState = (node: AnyStateNode): GraphState => {
     ...(initial === undefined ? {} : { initial }),
     tags: node.tags,
     transitions: [...node.transitions.values(), node.always ?? []].flat().map(({ eventType, target, guard }) => ({
-      event: eventType,
+      event: eventType.replace(/^xstate\.after\.([^.]+)\..*$/, 'after $1'),
       targets: (target ?? []).map((each) => each.path.join('.')),
       ...(guard === undefined ? {} : { guard: guardName(guard) }),
     })),
