@@ -227,19 +227,25 @@ test('after cancel nothing is delivered, and acks still count', async () => {
   expect([delivered.length, await waiting(queue)]).toEqual([2, 1])
 })
 
-test('cancel gives back at once what was under way and never delivered', async () => {
+test('pauses with all credit in hand pile nothing up, and cancel gives back what was never delivered', async () => {
   const queue = await newQueue()
   await publish(queue, 10)
-  const { link, delivered } = await start(queue, 4)
+  const { link, delivered, settle } = await start(queue, 4)
   await link.consume()
   await until(() => delivered.length === 4)
   link.pause()
   await until(async () => (await channel.checkQueue(queue)).consumerCount === 0)
   link.resume()
   await until(async () => (await waiting(queue)) === 2)
+  link.pause()
+  await until(async () => (await channel.checkQueue(queue)).consumerCount === 0)
+  link.resume()
+  settle(delivered.slice(0, 1))
+  await until(() => delivered.length === 5)
+  expect(await waiting(queue)).toBe(2)
   await link.cancel()
-  await until(async () => (await waiting(queue)) === 6)
-  expect(delivered).toHaveLength(4)
+  await until(async () => (await waiting(queue)) === 5)
+  expect(delivered).toHaveLength(5)
 })
 
 test('disconnect leaves nothing open, also twice, without cancel, and before consume', async () => {
