@@ -6,7 +6,7 @@ import { closeConsumer, createLink, type KafkaConsumer } from './kafka/link.ts'
 import { consumerOptions, type KafkaOptions } from './kafka/options.ts'
 import { settledWithin } from './kafka/within.ts'
 
-export type { KafkaOptions, KafkaRecordView, KafkaSasl } from './kafka/options.ts'
+export type { KafkaOptions } from './kafka/options.ts'
 
 /**
  * The Kafka driver: one member of a consumer group, at least once, in order within a partition.

@@ -5,7 +5,7 @@ import { rabbitmqError } from './rabbitmq/errors.ts'
 import { createLink } from './rabbitmq/link.ts'
 import type { RabbitmqOptions } from './rabbitmq/options.ts'
 
-export type { RabbitmqMessageView, RabbitmqOptions } from './rabbitmq/options.ts'
+export type { RabbitmqOptions } from './rabbitmq/options.ts'
 
 /**
  * The RabbitMQ driver: one connection, one channel, one consumer of one queue, at least once.

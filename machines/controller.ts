@@ -144,7 +144,12 @@ const movedTo = (facts: SourceFacts, state: SourceState, error: ControllerError 
   state,
   answered: facts.answered || answering.has(state),
   reconnects: facts.reconnects + (state === 'backingOff' ? 1 : 0),
-  error: state === 'backingOff' ? error && { code: error.code, message: error.message } : state === 'waiting' || state === 'listening' ? undefined : facts.error,
+  error:
+    state === 'backingOff'
+      ? error && { code: error.code, message: error.message }
+      : state === 'waiting' || state === 'listening'
+        ? undefined
+        : facts.error,
 })
 
 const addResults = (

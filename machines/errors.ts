@@ -10,7 +10,8 @@ export const errorCodes = {
   SOURCE_CONNECT_FAILED: 'A source could not reach its service; it backs off and tries again by itself.',
   SOURCE_CONNECTION_LOST: 'A source was cut off from its service; it backs off and connects again by itself.',
   SOURCE_NOT_FOUND: 'What the source listens to (a queue, topic or table) is not there and was not to be declared.',
-  SOURCE_UNUSABLE: 'What the source reads is there, but not usable as configured; the message says what would be right.',
+  SOURCE_UNUSABLE:
+    'What the source reads is there, but not usable as configured; the message says what would be right.',
   SOURCE_TIMED_OUT: 'The service did not answer a command of the source in time.',
   JOURNAL_UNAVAILABLE: 'The journal (Postgres) did not answer in time; what was asked for is not durable.',
   JOURNAL_OUTDATED: 'The journal schema is older than this version and may not be migrated by itself; run `migrate`.',

@@ -65,7 +65,10 @@ interface Lock<Item> {
   readonly queue: Item[]
 }
 
-export const createScheduler = <Item extends Job>({ concurrency, groupSize = 100 }: SchedulerLimits): Scheduler<Item> => {
+export const createScheduler = <Item extends Job>({
+  concurrency,
+  groupSize = 100,
+}: SchedulerLimits): Scheduler<Item> => {
   const strict = concurrency === 1
   const lanes = new Map<string, Lane<Item>>()
   const locks = new Map<string, Lock<Item>>()

@@ -44,9 +44,7 @@ export interface Arrival {
   readonly json?: string
 }
 
-export type Acceptance =
-  | { readonly status: 'accepted'; readonly row: JournalRow }
-  | { readonly status: 'duplicate' }
+export type Acceptance = { readonly status: 'accepted'; readonly row: JournalRow } | { readonly status: 'duplicate' }
 
 /** What a claim found; the driver adds the receipt. */
 export type Claimed = Omit<Delivery, 'receipt'> & { readonly row: JournalRow }

@@ -17,7 +17,7 @@ import type { Task } from './jobs/task.ts'
 import { createJournal } from './journal/journal.ts'
 import type { ControllerLog } from './log.ts'
 import { createMetrics } from './metrics.ts'
-import { driverOf, withBuiltIn } from './runtime/drivers.ts'
+import { afterJournal, driverOf, withBuiltIn } from './runtime/drivers.ts'
 import { journalLogic } from './runtime/journalActor.ts'
 import { type LinkParts, linkLogic } from './runtime/link.ts'
 import { drainReport } from './runtime/report.ts'
@@ -160,11 +160,12 @@ const run = async (config: ResolvedConfig, around: Surroundings): Promise<Runnin
     observe: metrics.observe,
   })
   const server = createWebhookServer({ ...config.webhooks, log: log.child({ actor: 'webhooks' }) })
+  const answered = Promise.withResolvers<void>()
   const links = new Map(
     Object.entries(sources).map(([name, source]): [string, LinkParts] => [
       name,
       {
-        driver: driverOf(source, { intake: journal.intake, journalUrl: url, server }),
+        driver: afterJournal(driverOf(source, { intake: journal.intake, journalUrl: url, server }), answered.promise),
         log: log.child({ actor: sourceActorId(name) }),
         gauge: metrics.gauge,
       },
@@ -189,6 +190,7 @@ const run = async (config: ResolvedConfig, around: Surroundings): Promise<Runnin
           const { prepare } = config
           if (prepare !== undefined) await journal.intake.transaction(prepare)
         },
+        onAnswered: answered.resolve,
         onHealth: (listener) => {
           health = listener
         },
@@ -235,7 +237,15 @@ const run = async (config: ResolvedConfig, around: Surroundings): Promise<Runnin
     if (lockNames.length === 0 || root.getSnapshot().context.journal !== 'up') return {}
     const known = await journal.locks(lockNames).catch((): Awaited<ReturnType<typeof journal.locks>> => ({}))
     const here = jobs.view.unsettled()
-    return Object.fromEntries(lockNames.map((name) => [name, lockStatus(known[name], here.filter(({ lock }) => lock === name))]))
+    return Object.fromEntries(
+      lockNames.map((name) => [
+        name,
+        lockStatus(
+          known[name],
+          here.filter(({ lock }) => lock === name),
+        ),
+      ]),
+    )
   }
 
   const status = async (): Promise<Status> => {

@@ -47,7 +47,9 @@ export interface DrainReport {
   readonly phase: string
   readonly tookMs: number
   readonly timeLeftMs: number
-  readonly sources: Readonly<Record<string, { state: string; inFlight: number; settled: number; released: number; parked: number }>>
+  readonly sources: Readonly<
+    Record<string, { state: string; inFlight: number; settled: number; released: number; parked: number }>
+  >
   /** The oldest unsettled events, at most 50. */
   readonly unsettled: readonly { source: string; id: string; type: string; ageMs: number; state: string }[]
 }

@@ -1,5 +1,5 @@
-import { ControllerError } from '../../machines/errors.ts'
 import type { Delivery } from '../../machines/driver.ts'
+import { ControllerError } from '../../machines/errors.ts'
 import type { ArrivedEvent } from '../../machines/event.ts'
 import type { ResolvedHandler } from '../config/resolved.ts'
 import type { StandardResult } from '../standardSchema.ts'
@@ -37,7 +37,9 @@ export const createAdmission = (handlerOf: (type: string) => ResolvedHandler | u
         : refused(invalid(delivery.event.type, result))
     try {
       const result = handler.schema['~standard'].validate(delivery.event.data)
-      return result instanceof Promise ? result.then(checked, (thrown: unknown) => refused(broken(thrown))) : checked(result)
+      return result instanceof Promise
+        ? result.then(checked, (thrown: unknown) => refused(broken(thrown)))
+        : checked(result)
     } catch (thrown) {
       return refused(broken(thrown))
     }

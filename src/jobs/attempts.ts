@@ -1,6 +1,6 @@
+import type { ControllerError } from '../../machines/errors.ts'
 import type { AttemptRecord, Failed } from '../../machines/journal.ts'
 import { journalQueue, longQueue } from '../../machines/journal.ts'
-import type { ControllerError } from '../../machines/errors.ts'
 import { nextBackoffMs } from '../../machines/policies.ts'
 import type { JobsParts, Run, Task } from './task.ts'
 
@@ -62,10 +62,7 @@ export const park = async (parts: JobsParts, task: Task, error: ControllerError)
 export const release = (parts: JobsParts, task: Task): Promise<void> =>
   parts.end(task, { as: 'release', ...common(task) }, 'released', { status: 'released' })
 
-const failedEnding = (
-  task: Task,
-  failed: Pick<Failed, 'as' | 'attempts' | 'history' | 'dueInMs'>,
-): Failed => {
+const failedEnding = (task: Task, failed: Pick<Failed, 'as' | 'attempts' | 'history' | 'dueInMs'>): Failed => {
   const { defect } = task.delivery
   return {
     ...failed,

@@ -1,6 +1,5 @@
-import type { Arrival } from '../../machines/journal.ts'
-import type { Queryable } from '../../machines/journal.ts'
 import { ControllerError } from '../../machines/errors.ts'
+import type { Arrival, Queryable } from '../../machines/journal.ts'
 import { parseDuration } from '../config/duration.ts'
 import type { AnyContext, EmitOptions } from '../define.ts'
 import type { JobsParts, Task } from './task.ts'

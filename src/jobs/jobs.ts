@@ -7,8 +7,8 @@ import type { ResolvedHandler } from '../config/resolved.ts'
 import { grouped } from '../journal/group.ts'
 import type { ControllerLog } from '../log.ts'
 import { type Admission, createAdmission } from './admission.ts'
-import { common, park, release } from './attempts.ts'
 import { runAtomic } from './atomic.ts'
+import { common, park, release } from './attempts.ts'
 import { createDeathWatch } from './deaths.ts'
 import { createOutbox } from './outbox.ts'
 import { runPlain } from './plain.ts'
@@ -72,7 +72,10 @@ export const createJobs = (options: JobsOptions) => {
       try {
         await endings.add(ending)
       } catch (thrown) {
-        log.error({ err: thrown, source: task.source, id: task.event.id }, 'settlement not written; the event comes again')
+        log.error(
+          { err: thrown, source: task.source, id: task.event.id },
+          'settlement not written; the event comes again',
+        )
         settle(task, 'released', { status: 'released' })
         return
       }
@@ -129,11 +132,13 @@ export const createJobs = (options: JobsOptions) => {
 
   /** Asynchronous schemas must not let later events overtake: everything behind one waits for it. */
   const admit = (source: string, delivery: Delivery): void => {
-    if (arriving === undefined) {
-      const admission = admissionOf(source, delivery)
-      if (!(admission instanceof Promise)) return place(admission)
-      queueBehind(admission.then(place))
-    } else queueBehind(arriving.then(() => admissionOf(source, delivery)).then(place))
+    if (arriving !== undefined) {
+      queueBehind(arriving.then(() => admissionOf(source, delivery)).then(place))
+      return
+    }
+    const admission = admissionOf(source, delivery)
+    if (admission instanceof Promise) queueBehind(admission.then(place))
+    else place(admission)
   }
 
   const queueBehind = (turn: Promise<void>): void => {

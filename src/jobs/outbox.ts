@@ -1,5 +1,4 @@
-import type { Settlement } from '../../machines/driver.ts'
-import type { Answer, Outcome } from '../../machines/driver.ts'
+import type { Answer, Outcome, Settlement } from '../../machines/driver.ts'
 import type { Result, SettledBatch } from '../../machines/protocol.ts'
 import type { Task } from './task.ts'
 

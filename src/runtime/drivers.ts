@@ -8,6 +8,18 @@ import type { Driver } from '../../machines/driver.ts'
 import { type Intake, journalQueue, longQueue } from '../../machines/journal.ts'
 import type { ResolvedConfig, ResolvedSource } from '../config/resolved.ts'
 
+/**
+ * Drivers that work on the journal wait with their first connect until its first opening has succeeded or failed: before
+ * that there may be no schema.
+ */
+export const afterJournal = (driver: Driver, journalAnswered: Promise<void>): Driver => ({
+  kind: driver.kind,
+  connect: async (host) => {
+    await journalAnswered
+    return driver.connect(host)
+  },
+})
+
 /** The drivers of a configuration, and the two built-in sources that bring back what waits in the journal. */
 export const driverOf = (
   source: ResolvedSource,

@@ -16,13 +16,15 @@ export interface JournalActorParts {
   readonly log: ControllerLog
   /** Runs once after the journal has opened, before it is up. */
   prepare(): Promise<void>
+  /** The first try to open has ended, well or not. */
+  onAnswered(): void
   /** Where the journal reports its health from now on. */
   onHealth(listener: (health: JournalHealth) => void): void
 }
 
 const backoff = { minMs: 200, maxMs: 2_000 }
 
-export const journalLogic = ({ journal, log, prepare, onHealth }: JournalActorParts) =>
+export const journalLogic = ({ journal, log, prepare, onAnswered, onHealth }: JournalActorParts) =>
   fromCallback<JournalCommand>(({ sendBack, receive }) => {
     const closing = new AbortController()
     const tell = (fact: JournalFact): void => sendBack(fact)
@@ -33,13 +35,17 @@ export const journalLogic = ({ journal, log, prepare, onHealth }: JournalActorPa
           await journal.open()
           await prepare()
           tell({ type: 'journal.up' })
+          onAnswered()
           return
         } catch (thrown) {
           const error = toControllerError(thrown, 'JOURNAL_UNAVAILABLE')
           if (failures === 1) log.warn({ code: error.code, reason: error.message }, 'journal not open yet')
           tell({ type: 'journal.down', error })
+          onAnswered()
         }
-        await sleep(nextBackoffMs(backoff, failures, Math.random()), undefined, { signal: closing.signal }).catch(() => {})
+        await sleep(nextBackoffMs(backoff, failures, Math.random()), undefined, { signal: closing.signal }).catch(
+          () => {},
+        )
       }
     }
 

@@ -16,7 +16,16 @@ export interface DrainFacts {
 
 const mostListed = 50
 
-export const drainReport = ({ clean, reason, phase, since, now, budgetMs, context, unsettled }: DrainFacts): DrainReport => ({
+export const drainReport = ({
+  clean,
+  reason,
+  phase,
+  since,
+  now,
+  budgetMs,
+  context,
+  unsettled,
+}: DrainFacts): DrainReport => ({
   clean,
   reason,
   phase,
