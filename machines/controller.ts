@@ -177,9 +177,6 @@ const settledIn = (context: ControllerContext, event: JobsSettled): Pick<Control
   return { sources }
 }
 
-const openSources = (context: ControllerContext): string[] =>
-  context.specs.map(({ name }) => name).filter((name) => isOpen(context, name))
-
 const isOpen = (context: ControllerContext, name: string): boolean => context.sources[name]?.closed === false
 
 const wire = setup({
@@ -225,6 +222,24 @@ const wire = setup({
   },
 })
 
+/** Counts an arrived event and passes it to the jobs. */
+const taking = (type: 'jobs.admit' | 'jobs.release') =>
+  wire.enqueueActions(({ context, event, enqueue }) => {
+    if (!('delivery' in event)) return
+    const { source, delivery } = event
+    enqueue.assign(
+      withFacts(context, source, ({ accepted, inFlight }) => ({ accepted: accepted + 1, inFlight: inFlight + 1 })),
+    )
+    enqueue({ type: 'tellJobs', params: { type, source, delivery } })
+  })
+
+const tellingSources = (type: 'source.listen' | 'source.drain' | 'source.abort') =>
+  wire.enqueueActions(({ context, enqueue }) => {
+    for (const { name } of context.specs) {
+      if (isOpen(context, name)) enqueue({ type: 'tellSource', params: { source: name, command: { type } } })
+    }
+  })
+
 const controllerSetup = wire.extend({
   actions: {
     spawnChildren: wire.enqueueActions(({ context, enqueue }) => {
@@ -245,22 +260,8 @@ const controllerSetup = wire.extend({
       enqueue.assign(withFacts(context, name, () => ({ state: 'closed', answered: true, closed: true })))
       enqueue.stopChild(event.actorId)
     }),
-    admit: wire.enqueueActions(({ context, event, enqueue }) => {
-      if (!('delivery' in event)) return
-      const { source, delivery } = event
-      enqueue.assign(
-        withFacts(context, source, ({ accepted, inFlight }) => ({ accepted: accepted + 1, inFlight: inFlight + 1 })),
-      )
-      enqueue({ type: 'tellJobs', params: { type: 'jobs.admit', source, delivery } })
-    }),
-    giveBack: wire.enqueueActions(({ context, event, enqueue }) => {
-      if (!('delivery' in event)) return
-      const { source, delivery } = event
-      enqueue.assign(
-        withFacts(context, source, ({ accepted, inFlight }) => ({ accepted: accepted + 1, inFlight: inFlight + 1 })),
-      )
-      enqueue({ type: 'tellJobs', params: { type: 'jobs.release', source, delivery } })
-    }),
+    admit: taking('jobs.admit'),
+    giveBack: taking('jobs.release'),
     settle: wire.enqueueActions(({ context, event, enqueue }) => {
       if (event.type !== 'jobs.settled') return
       enqueue.assign(settledIn(context, event))
@@ -269,22 +270,9 @@ const controllerSetup = wire.extend({
         enqueue({ type: 'tellSource', params: { source, command: { type: 'source.settle', settlements, bytes } } })
       }
     }),
-    listen: wire.enqueueActions(({ context, enqueue }) => {
-      for (const source of openSources(context)) {
-        enqueue({ type: 'tellSource', params: { source, command: { type: 'source.listen' } } })
-      }
-    }),
-    drain: wire.enqueueActions(({ context, enqueue }) => {
-      enqueue({ type: 'tellJobs', params: { type: 'jobs.drain' } })
-      for (const source of openSources(context)) {
-        enqueue({ type: 'tellSource', params: { source, command: { type: 'source.drain' } } })
-      }
-    }),
-    abortSources: wire.enqueueActions(({ context, enqueue }) => {
-      for (const source of openSources(context)) {
-        enqueue({ type: 'tellSource', params: { source, command: { type: 'source.abort' } } })
-      }
-    }),
+    listen: tellingSources('source.listen'),
+    drainSources: tellingSources('source.drain'),
+    abortSources: tellingSources('source.abort'),
     pass: wire.enqueueActions(({ context, event, enqueue }) => {
       if (event.type !== 'controller.pause' && event.type !== 'controller.resume') return
       if (!isOpen(context, event.source)) return
@@ -296,6 +284,8 @@ const controllerSetup = wire.extend({
     }),
   },
 })
+
+const tellJobs = (type: 'jobs.drain' | 'jobs.abort') => ({ type: 'tellJobs', params: { type } }) as const
 
 const arrivals = (action: 'admit' | 'giveBack') =>
   ({
@@ -366,12 +356,12 @@ export const controllerMachine = controllerSetup.createMachine({
           after: { preStop: 'finishing' },
         },
         finishing: {
-          entry: 'drain',
+          entry: [tellJobs('jobs.drain'), 'drainSources'],
           always: { guard: 'allClosed', target: 'closing' },
           after: { drainTimeout: 'aborting' },
         },
         aborting: {
-          entry: ['noteAborted', 'drain', { type: 'tellJobs', params: { type: 'jobs.abort' } }],
+          entry: ['noteAborted', tellJobs('jobs.drain'), 'drainSources', tellJobs('jobs.abort')],
           always: { guard: 'allClosed', target: 'closing' },
           on: { 'controller.abort': {} },
           after: { abortTimeout: { target: 'closing', actions: 'abortSources' } },

@@ -21,6 +21,7 @@ import { afterJournal, driverOf, withBuiltIn } from './runtime/drivers.ts'
 import { journalLogic } from './runtime/journalActor.ts'
 import { type LinkParts, linkLogic } from './runtime/link.ts'
 import { drainReport } from './runtime/report.ts'
+import { createStateTimes } from './runtime/stateTimes.ts'
 import type { DrainReport, LockStatus, SourceStatus, Status } from './status.ts'
 import { version } from './version.ts'
 
@@ -134,7 +135,7 @@ const run = async (config: ResolvedConfig, around: Surroundings): Promise<Runnin
   const { url, log, startedAt, onRunning, onStopped } = around
   const metrics = createMetrics()
   const sources = withBuiltIn(config)
-  const stateSince = new Map<string, Date>()
+  const times = createStateTimes()
   let health: (now: JournalHealth) => void = () => undefined
   let journalError: string | undefined
 
@@ -265,7 +266,7 @@ const run = async (config: ResolvedConfig, around: Surroundings): Promise<Runnin
             kind: facts.kind,
             driver: sources[name]?.driver ?? '',
             state: facts.state,
-            stateSince: (stateSince.get(name) ?? startedAt).toISOString(),
+            stateSince: (times.since(name) ?? startedAt).toISOString(),
             accepted: facts.accepted,
             settled: facts.settled,
             inFlight: facts.inFlight,
@@ -298,7 +299,10 @@ const run = async (config: ResolvedConfig, around: Surroundings): Promise<Runnin
       ready: probes().ready,
       ...(drainSince === undefined ? {} : { drainMs: performance.now() - drainSince }),
       sources: Object.fromEntries(
-        Object.entries(context.sources).map(([name, facts]) => [name, { ...facts, parked: parked[name] ?? 0 }]),
+        Object.entries(context.sources).map(([name, facts]) => [
+          name,
+          { ...facts, stateMs: times.totals(name), parked: parked[name] ?? 0 },
+        ]),
       ),
     })
   }
@@ -339,7 +343,7 @@ const run = async (config: ResolvedConfig, around: Surroundings): Promise<Runnin
     log: log.child({ actor: 'admin' }),
   })
   root.on('source.moved', ({ source, state, error }) => {
-    stateSince.set(source, new Date())
+    times.moved(source, state)
     const fields = { source, state, ...(error === undefined ? {} : { code: error.code, reason: error.message }) }
     if (error !== undefined) log.warn(fields, 'source backs off')
     else if (state === 'throttled' || state === 'listening') log.debug(fields, 'source moved')
