@@ -94,7 +94,7 @@ const wire = setup({
     link: {} as CallbackActorLogic<LinkCommand, LinkInput>,
   },
   guards: {
-    started: ({ context }) => context.started,
+    notStarted: ({ context }) => !context.started,
     paused: ({ context }) => context.paused,
     creditUsedUp: ({ context }) => context.inFlight >= context.credit.events || bytesUsedUp(context),
     creditBack: ({ context }) =>
@@ -196,9 +196,9 @@ export const sourceMachine = sourceSetup.createMachine({
       entry: [report('connecting'), tellLink('link.connect')],
       on: {
         'link.connected': [
+          { guard: 'notStarted', target: 'waiting', actions: 'noteConnected' },
           { guard: 'paused', target: 'paused', actions: ['noteConnected', tellLink('link.consume')] },
-          { guard: 'started', target: 'listening', actions: ['noteConnected', tellLink('link.consume')] },
-          { target: 'waiting', actions: 'noteConnected' },
+          { target: 'listening', actions: ['noteConnected', tellLink('link.consume')] },
         ],
         'link.failed': { target: 'backingOff', actions: 'noteFailure' },
         'link.lost': { target: 'backingOff', actions: 'noteFailure' },
