@@ -48,9 +48,9 @@ module.exports = {
     })),
     {
       name: 'src-is-not-tested-by-itself',
-      comment: 'Nothing imports test/ but tests.',
+      comment: 'Nothing imports test/ but tests, and benches for its servers.',
       severity: 'error',
-      from: { pathNot: '^(test/|vitest[.]config[.]ts$)' },
+      from: { pathNot: '^(test/|bench/|vitest[.]config[.]ts$)' },
       to: { path: '^test/' },
     },
     {

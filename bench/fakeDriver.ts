@@ -1,0 +1,62 @@
+import type { Delivery, Driver } from '../machines/driver.ts'
+
+/** A broker without IO: a batch whenever there is credit for a whole one, in a turn of its own as a socket would. */
+export const createFakeDriver = (events: number, batchSize: number): Driver => ({
+  kind: 'queue.event',
+  connect: async (host) => {
+    let next = 0
+    let inFlight = 0
+    let consuming = false
+    let turn: NodeJS.Immediate | undefined
+
+    const look = (): void => {
+      if (!consuming || turn !== undefined || next >= events) return
+      if (inFlight + batchSize <= host.credit.events) turn = setImmediate(bring)
+    }
+    const bring = (): void => {
+      turn = undefined
+      if (!consuming) return
+      const size = Math.min(batchSize, events - next)
+      const batch = Array.from({ length: size }, () => deliveryOf(host.source, ++next))
+      inFlight += size
+      host.deliver(batch)
+      look()
+    }
+    const end = async (): Promise<void> => {
+      consuming = false
+      clearImmediate(turn)
+    }
+    const resume = (): void => {
+      consuming = true
+      look()
+    }
+    return {
+      consume: async () => resume(),
+      settle: (batch) => {
+        inFlight -= batch.length
+        look()
+      },
+      pause: () => {
+        consuming = false
+      },
+      resume,
+      cancel: end,
+      disconnect: end,
+    }
+  },
+})
+
+const deliveryOf = (via: string, no: number): Delivery => ({
+  receipt: no,
+  bytes: 100,
+  redelivered: false,
+  event: {
+    id: String(no),
+    source: `koksmat:${via}`,
+    type: 'bench.event',
+    data: { no },
+    kind: 'queue.event',
+    via,
+    identified: true,
+  },
+})
