@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ControllerError, toControllerError } from '../../machines/errors.ts'
-import type { Done } from '../../machines/journal.ts'
+import type { Done, Queryable } from '../../machines/journal.ts'
 import { nextBackoffMs } from '../../machines/policies.ts'
 import { isTransient } from '../journal/failures.ts'
 import { attemptAll, common } from './attempts.ts'
@@ -46,7 +46,7 @@ const together = async (
       }
       return { status: 'done', value: undefined }
     } catch (thrown) {
-      if (thrown instanceof HandlerEnded && !isTransient(thrown.causeOfRun)) return thrown.run
+      if (thrown instanceof HandlerEnded && !thrown.brokenOff) return thrown.run
       const error = toControllerError(thrown, 'HANDLER_FAILED')
       if (error.code === 'HANDLER_INTERRUPTED' || error.code === 'LEASE_LOST') return { status: 'interrupted' }
       const broken = thrown instanceof HandlerEnded || error.code === 'JOURNAL_UNAVAILABLE' || isTransient(thrown)
@@ -75,14 +75,24 @@ const transact = (
     const fresh = marks.length === 0 ? [] : await tx.mark(marks)
     const duplicates = new Set(identified.filter((_, index) => fresh[index] === false))
     const ended: Ended[] = []
+    let brokenOff = false
+    const watched: Queryable = {
+      query: <Row extends object>(text: string, values?: readonly unknown[]) => {
+        const answer = tx.query<Row>(text, values)
+        answer.catch((thrown: unknown) => {
+          brokenOff ||= isTransient(thrown)
+        })
+        return answer
+      },
+    }
     for (const task of tasks) {
       if (duplicates.has(task)) {
         ended.push({ task, ending: { as: 'done', ...common(task) }, duplicate: true, value: undefined })
         continue
       }
-      const context = createContext(parts, task, attemptOf(task), tx)
+      const context = createContext(parts, task, attemptOf(task), watched)
       const run = await runHandler(task, context)
-      if (run.status !== 'done') throw new HandlerEnded(run)
+      if (run.status !== 'done') throw new HandlerEnded(run, brokenOff)
       ended.push({ task, ending: doneEnding(task, context), duplicate: false, value: run.value })
     }
     await tx.settle(ended.map(({ ending }) => ending))
@@ -92,11 +102,12 @@ const transact = (
 /** Carries the run that ended a transaction through its roll-back. */
 class HandlerEnded extends ControllerError {
   readonly run: Exclude<Run, { status: 'done' }>
-  readonly causeOfRun: unknown
+  /** The transaction itself broke; an error of another database or service that the handler uses is a failure. */
+  readonly brokenOff: boolean
 
-  constructor(run: Exclude<Run, { status: 'done' }>) {
+  constructor(run: Exclude<Run, { status: 'done' }>, brokenOff: boolean) {
     super('HANDLER_FAILED', 'A handler of the transaction was not done.')
     this.run = run
-    this.causeOfRun = run.status === 'interrupted' ? undefined : run.cause
+    this.brokenOff = brokenOff
   }
 }

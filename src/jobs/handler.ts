@@ -39,12 +39,16 @@ export const runHandler = (task: Task, run: RunContext): Promise<Run> =>
     if (handler.timeoutMs !== undefined) timer = setTimeout(() => stop('deaf', timedOut(task)), handler.timeoutMs)
     try {
       const value = handler.handle?.(event as Parameters<NonNullable<typeof handler.handle>>[0], run.context)
-      if (value instanceof Promise) value.then((settled: unknown) => end({ status: 'done', value: settled }), failed)
+      if (isThenable(value)) value.then((settled) => end({ status: 'done', value: settled }), failed)
       else end({ status: 'done', value })
     } catch (thrown) {
       failed(thrown)
     }
   })
+
+/** Also what query builders return: it only begins when somebody waits for it. */
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 
 const timedOut = ({ handler }: Task): ControllerError =>
   new ControllerError('HANDLER_TIMED_OUT', `The handler of ${handler.type} took longer than ${handler.timeoutMs} ms.`)

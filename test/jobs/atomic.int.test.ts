@@ -116,6 +116,29 @@ test('a statement that failed is the failure of its event, also when the handler
   expect(await replica.parked.list({ limit: 10 })).toMatchObject([{ id: '1', attempts: 1 }])
 })
 
+test('a transaction that the database broke off is repeated and costs no attempt', async () => {
+  const attempts: number[] = []
+  const jobs = start(replica, [
+    on('order.created', { atomic: 'ledger', retry: { attempts: 1 } }, async (event, context) => {
+      attempts.push(context.attempt)
+      await effect(event, context)
+      if (attempts.length === 1) await context.tx.query('select pg_terminate_backend(pg_backend_pid())')
+    }),
+  ])
+  expect(await jobs.settled(jobs.deliver(fromBroker('1')))).toMatchObject({ answer: { status: 'done' } })
+  expect(attempts).toEqual([1, 1])
+  expect(await effects()).toEqual(['1'])
+})
+
+test('a connection that another service refuses to an atomic handler is a failure of the handler', async () => {
+  const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
+  const jobs = start(replica, [
+    on('order.created', { atomic: 'ledger', retry: { attempts: 2 } }, () => Promise.reject(refused)),
+  ])
+  expect(await jobs.settled(jobs.deliver(fromBroker('1')))).toMatchObject({ outcome: 'reject' })
+  expect(await replica.parked.list({ limit: 10 })).toMatchObject([{ id: '1', attempts: 2 }])
+})
+
 test('handlers of the same lock never overlap, in one replica or in several', async () => {
   let [running, most] = [0, 0]
   const alone = on('order.created', { atomic: 'ledger' }, async (event, context) => {

@@ -14,7 +14,7 @@ import { until } from '../support/until.ts'
  * The jobs actor under a parent that collects what it reports, on a real journal: the test is the source, and hands it
  * one delivery after the other.
  */
-export interface TestedJobs {
+interface TestedJobs {
   readonly view: JobsView
   /** Delivers an event as a broker does, without a row; gives its receipt. */
   deliver(event: ArrivedEvent, over?: Partial<Delivery>): number
@@ -30,7 +30,7 @@ export interface TestedJobs {
   readonly observed: Partial<Record<Result, number>>
 }
 
-export interface TestedOptions {
+interface TestedOptions {
   readonly concurrency?: number
 }
 
@@ -101,7 +101,7 @@ export const useJobs = (): ((
 }
 
 /** A door that a handler waits at until the test opens it. */
-export interface Gate {
+interface Gate {
   readonly opened: Promise<void>
   open(): void
 }

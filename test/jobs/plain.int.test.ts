@@ -37,21 +37,15 @@ test('a payload that does not fit its schema is parked with the reason, and its 
 })
 
 test('events behind an asynchronous schema keep their order', async () => {
-  const jobs = start(
-    await journals().open(),
-    [
-      on('slow', { schema: z.unknown().refine(() => new Promise((resolve) => setTimeout(resolve, 50, true))) }, run),
-      on('fast', run),
-    ],
-    { concurrency: 1 },
-  )
-  const runs: string[] = []
-  function run({ id }: { id: string }): void {
-    runs.push(id)
-  }
-  jobs.deliver(fromBroker('1', { type: 'slow' }))
-  await jobs.settled(jobs.deliver(fromBroker('2', { type: 'fast' })))
-  expect(runs).toEqual(['1', '2'])
+  const [runs, checked] = [[] as string[], gate()]
+  const slow = z.unknown().refine(() => checked.opened.then(() => true))
+  const run = ({ id }: { id: string }): void => void runs.push(id)
+  const replica = journals().create({ url: unreachable })
+  const jobs = start(replica, [on('slow', { schema: slow }, run), on('fast', run)], { concurrency: 1 })
+  const receipts = ['slow', 'fast'].map((type) => jobs.deliver(fromBroker(type, { type })))
+  checked.open()
+  await Promise.all(receipts.map((receipt) => jobs.settled(receipt)))
+  expect(runs).toEqual(['slow', 'fast'])
 })
 
 test('an event without a handler is parked, an ignored one is acknowledged and leaves nothing', async () => {
@@ -63,6 +57,15 @@ test('an event without a handler is parked, an ignored one is acknowledged and l
   expect(await jobs.settled(noise)).toMatchObject({ outcome: 'ack', answer: { status: 'ignored' } })
   expect(await replica.parked.list({ limit: 10 })).toMatchObject([{ id: '1', error: { code: 'EVENT_UNHANDLED' } }])
   expect(await journals().states()).toEqual({ parked: 1 })
+})
+
+test('a handler may return what only begins when it is waited for, as query builders do', async () => {
+  const lazy = {
+    // biome-ignore lint/suspicious/noThenProperty: it is what the test is about
+    then: (done: (value: string) => void) => done('begun'),
+  }
+  const jobs = start(journals().create({ url: unreachable }), [on('order.created', () => lazy)])
+  expect(await jobs.settled(jobs.deliver(fromBroker('1')))).toMatchObject({ answer: { value: 'begun' } })
 })
 
 test('the most exact rule wins', async () => {
