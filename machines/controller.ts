@@ -375,6 +375,10 @@ export const controllerMachine = controllerSetup.createMachine({
             'jobs.settled': {},
             'journal.closed': { target: '#controller.stopped', actions: 'noteJournal' },
             'controller.abort': {},
+            'xstate.error.actor.*': [
+              { guard: 'ofSource', actions: 'noteClosed' },
+              { target: '#controller.stopped', actions: 'noteAborted' },
+            ],
           },
           after: { closeTimeout: '#controller.stopped' },
         },

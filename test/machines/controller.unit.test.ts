@@ -1,0 +1,299 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { type AnyMachineSnapshot, createActor, type EventObject, fromCallback, SimulatedClock } from 'xstate'
+import { type ControllerContext, type ControllerOutput, controllerMachine } from '../../machines/controller.ts'
+import type { Delivery } from '../../machines/driver.ts'
+import { ControllerError } from '../../machines/errors.ts'
+import { eventKinds } from '../../machines/event.ts'
+import { controllerEventTypes, matrixOf } from '../../machines/matrix.ts'
+import type { JobsCommand, JobsSettled, JournalCommand } from '../../machines/protocol.ts'
+import { sourceMachine } from '../../machines/source.ts'
+import { linkLogic } from '../../src/runtime/link.ts'
+import { createFakeDriver, type FakeDriver } from '../support/fakeDriver.ts'
+import { until } from '../support/until.ts'
+import { ends, pathOf, reachable } from './explore.ts'
+
+const nothing = (): void => undefined
+const error = new ControllerError('JOURNAL_UNAVAILABLE', 'cut by the test')
+const credit = { events: 4, bytes: 1_000 }
+const policy = { preStopMs: 500, drainMs: 20_000, abortMs: 5_000, closeMs: 3_000 }
+
+const pure = controllerMachine.provide({
+  actions: {
+    spawnChildren: nothing,
+    stopJobs: nothing,
+    tellJobs: nothing,
+    tellJournal: nothing,
+    tellSource: nothing,
+  },
+})
+
+const contextOf = (snapshot: AnyMachineSnapshot): ControllerContext => snapshot.context
+
+const delivery: Delivery = {
+  receipt: 1,
+  event: { id: '1', source: 's', type: 't', data: {}, kind: 'queue.event', via: 'a', identified: true },
+  bytes: 1,
+  redelivered: false,
+}
+
+const settled: JobsSettled = {
+  type: 'jobs.settled',
+  batches: [{ source: 'a', settlements: [{ receipt: 1, outcome: 'ack' }], bytes: 1, results: { done: 1 } }],
+}
+
+const states = reachable({
+  machine: pure,
+  input: {
+    sources: [
+      { name: 'a', kind: 'queue.event', credit },
+      { name: 'b', kind: 'webhook.event', credit },
+    ],
+    policy,
+  },
+  eventsIn: (snapshot) => {
+    const inFlight = contextOf(snapshot).sources.a?.inFlight ?? 0
+    return [
+      { type: 'source.moved', source: 'a', state: 'waiting' },
+      { type: 'source.moved', source: 'b', state: 'backingOff', error },
+      { type: 'journal.up' },
+      { type: 'journal.down', error },
+      { type: 'journal.closed' },
+      { type: 'controller.drain', reason: 'test' },
+      { type: 'controller.abort', reason: 'test' },
+      { type: 'controller.pause', source: 'a' },
+      { type: 'controller.resume', source: 'a' },
+      { type: 'xstate.done.actor.source:a', actorId: 'source:a', output: {} },
+      { type: 'xstate.error.actor.source:b', actorId: 'source:b', error },
+      { type: 'xstate.error.actor.jobs', actorId: 'jobs', error },
+      ...(inFlight > 0 ? [settled] : eventKinds.map((type) => ({ type, source: 'a', delivery }))),
+    ]
+  },
+  keyOf: (snapshot) => {
+    const { sources, journal, aborted } = contextOf(snapshot)
+    const facts = Object.values(sources).map(({ answered, closed, inFlight }) => [answered, closed, inFlight])
+    return JSON.stringify([snapshot.value, facts, journal, aborted])
+  },
+})
+const living = states.filter(({ status }) => status === 'active')
+
+describe('the controller machine, over all reachable states', () => {
+  test('every state can be reached', () => {
+    const drawn = new Set(matrixOf(controllerMachine, ['']).map(({ state }) => state))
+    expect(new Set(states.map(pathOf))).toEqual(drawn.add('stopped'))
+  })
+
+  test('every event of the protocol is answered in every state', () => {
+    expect(matrixOf(controllerMachine, controllerEventTypes).filter(({ answer }) => answer === 'blank')).toEqual([])
+  })
+
+  test.each(['controller.drain', 'controller.abort'])('%s ends in stopped though no child ever answers', (type) => {
+    for (const state of living) {
+      const end = ends(pure, state, { type, reason: 'test' } as EventObject, () => undefined)
+      expect(pathOf(end), pathOf(state)).toBe('stopped')
+    }
+  })
+
+  test('no event makes the machine fail', () => {
+    expect(states.filter(({ status }) => status === 'error')).toEqual([])
+  })
+
+  test('what was accepted is settled or in flight, at all times', () => {
+    for (const state of states) {
+      for (const { accepted, settled, inFlight } of Object.values(contextOf(state).sources)) {
+        expect(accepted).toBe(settled + inFlight)
+        expect(inFlight).toBeGreaterThanOrEqual(0)
+      }
+    }
+  })
+
+  test('it stops clean only when nothing was aborted and nothing is in flight', () => {
+    for (const state of states.filter(({ status }) => status === 'done')) {
+      const { clean, report } = state.output as ControllerOutput
+      const left = Object.values(report).some(({ inFlight }) => inFlight > 0)
+      expect(clean).toBe(!(left || contextOf(state).aborted))
+    }
+  })
+})
+
+const stops: (() => void)[] = []
+afterEach(() => {
+  for (const stop of stops.splice(0)) stop()
+})
+
+/** The whole tree: real source machines and links, two faked drivers, and jobs and a journal that do as the test says. */
+const replay = () => {
+  const clock = new SimulatedClock()
+  const drivers: Record<string, FakeDriver> = { orders: createFakeDriver(), hooks: createFakeDriver('webhook.event') }
+  const log = { debug: nothing, info: nothing, warn: nothing, error: nothing }
+  const admitted: Extract<JobsCommand, { type: 'jobs.admit' }>[] = []
+  const heard: string[] = []
+  let failJournal: () => void = nothing
+  let failJobs: () => void = nothing
+  let silentJournal = false
+  const link = linkLogic((name) => ({ driver: (drivers[name] as FakeDriver).driver, log, gauge: nothing }))
+  const settle = ({ source, delivery }: { source: string; delivery: Delivery }, released: boolean): JobsSettled => ({
+    type: 'jobs.settled',
+    batches: [
+      {
+        source,
+        settlements: [{ receipt: delivery.receipt, outcome: released ? 'release' : 'ack' }],
+        bytes: delivery.bytes,
+        results: released ? { released: 1 } : { done: 1 },
+      },
+    ],
+  })
+  const jobs = fromCallback<JobsCommand>(({ receive, sendBack }) => {
+    receive((command) => {
+      heard.push(command.type)
+      failJobs()
+      if (command.type === 'jobs.admit') admitted.push(command)
+      if (command.type === 'jobs.release') sendBack(settle(command, true))
+      if (command.type === 'jobs.abort') for (const job of admitted.splice(0)) sendBack(settle(job, true))
+    })
+  })
+  const journal = fromCallback<JournalCommand & EventObject>(({ receive, sendBack }) => {
+    sendBack({ type: 'journal.up' })
+    receive((command) => {
+      heard.push(command.type)
+      if (silentJournal) return
+      failJournal()
+      sendBack({ type: 'journal.closed' })
+    })
+  })
+  const actor = createActor(
+    controllerMachine.provide({
+      actors: { source: sourceMachine.provide({ actors: { link } }), jobs, journal },
+    }),
+    {
+      clock,
+      input: {
+        sources: [
+          { name: 'orders', kind: 'queue.event', credit },
+          { name: 'hooks', kind: 'webhook.event', credit },
+        ],
+        policy,
+      },
+    },
+  )
+  const thrown: unknown[] = []
+  actor.subscribe({ error: (failure) => void thrown.push(failure) })
+  stops.push(() => actor.stop())
+  return {
+    actor,
+    clock,
+    orders: drivers.orders as FakeDriver,
+    hooks: drivers.hooks as FakeDriver,
+    heard,
+    admitted,
+    thrown,
+    finish: () => {
+      for (const job of admitted.splice(0)) actor.send(settle(job, false))
+    },
+    silenceJournal: () => {
+      silentJournal = true
+    },
+    breakJobs: () => {
+      failJobs = () => {
+        throw error
+      }
+    },
+    breakJournal: () => {
+      failJournal = () => {
+        throw error
+      }
+    },
+    path: () => pathOf(actor.getSnapshot()),
+    facts: (name: string) => actor.getSnapshot().context.sources[name],
+  }
+}
+
+const running = async (): Promise<ReturnType<typeof replay>> => {
+  const tree = replay()
+  tree.actor.start()
+  await until(() => tree.path() === 'running' && tree.facts('orders')?.state === 'listening', 2_000)
+  return tree
+}
+
+describe('the controller machine with real sources and links and faked drivers', () => {
+  test('boots, admits, settles, drains and stops clean, each event counted once', async () => {
+    const tree = await running()
+    tree.orders.deliver(3)
+    tree.hooks.deliver(1)
+    expect(tree.admitted.map(({ source }) => source)).toEqual(['orders', 'orders', 'orders', 'hooks'])
+    tree.actor.send({ type: 'controller.drain', reason: 'SIGTERM' })
+    tree.clock.increment(policy.preStopMs)
+    expect(tree.path()).toBe('draining.finishing')
+    tree.finish()
+    await until(() => tree.path() === 'stopped')
+    const { output } = tree.actor.getSnapshot()
+    expect(output).toMatchObject({ clean: true, reason: 'SIGTERM' })
+    expect(output?.report.orders).toMatchObject({ accepted: 3, settled: 3, inFlight: 0, results: { done: 3 } })
+    expect(tree.orders.calls.at(-1)).toBe('disconnect')
+    expect(tree.heard.slice(-2)).toEqual(['jobs.drain', 'journal.close'])
+  })
+
+  test('a source that cannot connect does not hold up the others', async () => {
+    const tree = replay()
+    tree.hooks.refuse(100)
+    tree.actor.start()
+    await until(() => tree.path() === 'running' && tree.facts('orders')?.state === 'listening', 2_000)
+    expect(tree.facts('hooks')).toMatchObject({ state: 'backingOff', error: { code: 'SOURCE_CONNECT_FAILED' } })
+  })
+
+  test('what arrives while it finishes is given back and counted as released', async () => {
+    const tree = await running()
+    tree.orders.silence('cancel')
+    tree.actor.send({ type: 'controller.drain', reason: 'test' })
+    tree.clock.increment(policy.preStopMs)
+    tree.orders.deliver(1)
+    expect(tree.orders.settled).toEqual([{ receipt: 1, outcome: 'release' }])
+    expect(tree.facts('orders')).toMatchObject({ accepted: 1, settled: 1, results: { released: 1 } })
+  })
+
+  test('a handler that never ends is aborted when the time is up, its event given back, and the end is not clean', async () => {
+    const tree = await running()
+    tree.orders.deliver(1)
+    tree.actor.send({ type: 'controller.drain', reason: 'test' })
+    tree.clock.increment(policy.preStopMs)
+    await until(() => tree.facts('hooks')?.closed)
+    tree.clock.increment(policy.drainMs)
+    expect(tree.path()).toBe('draining.aborting')
+    await until(() => tree.path() === 'stopped')
+    expect(tree.actor.getSnapshot().output).toMatchObject({ clean: false, report: { orders: { inFlight: 0 } } })
+    expect(tree.orders.settled).toEqual([{ receipt: 1, outcome: 'release' }])
+  })
+
+  test('a driver and a journal that never answer again do not keep it from stopping', async () => {
+    const tree = await running()
+    for (const driver of [tree.orders, tree.hooks]) {
+      driver.silence('cancel')
+      driver.silence('disconnect')
+    }
+    tree.silenceJournal()
+    tree.actor.send({ type: 'controller.drain', reason: 'test' })
+    for (let second = 0; second < 40; second++) tree.clock.increment(1_000)
+    expect(tree.path()).toBe('stopped')
+  })
+
+  test('a journal that fails while it closes stops it at once, not clean, and without an error of the root', async () => {
+    const tree = await running()
+    tree.breakJournal()
+    tree.actor.send({ type: 'controller.drain', reason: 'test' })
+    tree.clock.increment(policy.preStopMs)
+    await until(() => tree.path() === 'stopped' || tree.thrown.length > 0)
+    expect(tree.thrown).toEqual([])
+    expect(tree.actor.getSnapshot().output).toMatchObject({ clean: false, reason: 'test' })
+  })
+
+  test('jobs that fail end the controller in order: sources closed, journal closed, not clean', async () => {
+    const tree = await running()
+    tree.breakJobs()
+    tree.orders.deliver(1)
+    expect(tree.path()).toBe('draining.aborting')
+    for (let second = 0; second < 40; second++) tree.clock.increment(1_000)
+    await until(() => tree.path() === 'stopped' || tree.thrown.length > 0)
+    expect(tree.thrown).toEqual([])
+    expect(tree.actor.getSnapshot().output).toMatchObject({ clean: false, report: { orders: { inFlight: 1 } } })
+    expect(tree.heard.at(-1)).toBe('journal.close')
+  })
+})
