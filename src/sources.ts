@@ -93,7 +93,7 @@ export interface KafkaSource extends CreditOptions {
     | { readonly mechanism: 'OAUTHBEARER'; readonly token: Secret }
   /** `true`, or the options of Node's `tls.connect`. */
   readonly tls?: boolean | Readonly<Record<string, unknown>>
-  /** Fetched from one partition at a time (default 1 MiB). */
+  /** Fetched from one partition at a time (default 256 KiB). */
   readonly maxBytesPerPartition?: number
   /** Larger payloads are parked unread (default 16 MiB). */
   readonly maxEventBytes?: number

@@ -125,7 +125,7 @@ export const kafkaSource = (environment: Environment): Field<ResolvedSource> =>
       ),
       "true, or the options of Node's tls.connect",
     ).default(false),
-    maxBytesPerPartition: whole(1_024, 256 * MiB).default(MiB),
+    maxBytesPerPartition: whole(1_024, 256 * MiB).default(256 * 1_024),
     maxEventBytes,
     connectTimeout,
   }).transform((given): ResolvedSource => {
