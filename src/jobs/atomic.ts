@@ -18,16 +18,25 @@ import { type JobsParts, keepDefaultMs, type Run, type Task } from './task.ts'
  * repeated and costs no attempt; whether one with an unknown outcome was committed, the dedup marks tell.
  */
 export const runAtomic = async (parts: JobsParts, lock: string, tasks: readonly Task[]): Promise<void> => {
+  let group: GroupRun | undefined
   if (tasks.length > 1) {
-    const { status } = await together(parts, lock, tasks, (task) => (task.delivery.row?.attempts ?? 0) + 1)
-    if (status === 'done') return
+    group = await together(parts, lock, tasks, (task) => (task.delivery.row?.attempts ?? 0) + 1)
+    if (group.status === 'done') return
   }
-  for (const task of tasks) await alone(parts, lock, task)
+  for (const task of tasks)
+    await alone(parts, lock, task, group !== undefined && isFinal(group, task) ? group : undefined)
 }
 
-const alone = async (parts: JobsParts, lock: string, task: Task): Promise<void> => {
-  await attemptAll(parts, task, (attempt) => together(parts, lock, [task], () => attempt))
+const alone = async (parts: JobsParts, lock: string, task: Task, known: Run | undefined): Promise<void> => {
+  await attemptAll(parts, task, async (attempt) => known ?? (await together(parts, lock, [task], () => attempt)))
 }
+
+/** What a group has met with and its task would meet with again: a deaf handler, a lock that does not come free. */
+const isFinal = (group: GroupRun, task: Task): boolean =>
+  (group.status === 'deaf' && group.of === task) || (group.status === 'failed' && group.error.code === 'LOCK_TIMED_OUT')
+
+/** `of`: the task whose handler ended the transaction. */
+type GroupRun = Run & { readonly of?: Task }
 
 /** One transaction for all tasks; done only if each of them was. Settles them when it is. */
 const together = async (
@@ -35,7 +44,7 @@ const together = async (
   lock: string,
   tasks: readonly Task[],
   attemptOf: (task: Task) => number,
-): Promise<Run> => {
+): Promise<GroupRun> => {
   for (let failures = 1; ; failures++) {
     if (parts.aborting.aborted) return { status: 'interrupted' }
     try {
@@ -46,7 +55,7 @@ const together = async (
       }
       return { status: 'done', value: undefined }
     } catch (thrown) {
-      if (thrown instanceof HandlerEnded && !thrown.brokenOff) return thrown.run
+      if (thrown instanceof HandlerEnded && !thrown.brokenOff) return { ...thrown.run, of: thrown.of }
       const error = toControllerError(thrown, 'HANDLER_FAILED')
       if (error.code === 'HANDLER_INTERRUPTED' || error.code === 'LEASE_LOST') return { status: 'interrupted' }
       const broken = thrown instanceof HandlerEnded || error.code === 'JOURNAL_UNAVAILABLE' || isTransient(thrown)
@@ -92,7 +101,7 @@ const transact = (
       }
       const context = createContext(parts, task, attemptOf(task), watched)
       const run = await runHandler(task, context)
-      if (run.status !== 'done') throw new HandlerEnded(run, brokenOff)
+      if (run.status !== 'done') throw new HandlerEnded(task, run, brokenOff)
       ended.push({ task, ending: doneEnding(task, context), duplicate: false, value: run.value })
     }
     await tx.settle(ended.map(({ ending }) => ending))
@@ -101,12 +110,14 @@ const transact = (
 
 /** Carries the run that ended a transaction through its roll-back. */
 class HandlerEnded extends ControllerError {
+  readonly of: Task
   readonly run: Exclude<Run, { status: 'done' }>
   /** The transaction itself broke; an error of another database or service that the handler uses is a failure. */
   readonly brokenOff: boolean
 
-  constructor(run: Exclude<Run, { status: 'done' }>, brokenOff: boolean) {
+  constructor(of: Task, run: Exclude<Run, { status: 'done' }>, brokenOff: boolean) {
     super('HANDLER_FAILED', 'A handler of the transaction was not done.')
+    this.of = of
     this.run = run
     this.brokenOff = brokenOff
   }

@@ -205,6 +205,47 @@ test('an atomic handler that ignores its timeout loses its transaction, its lock
   expect(await effects()).toEqual(['next'])
 })
 
+test('a deaf member of a group runs once and is parked, the others run without it', async () => {
+  const go = gate()
+  const runs: string[] = []
+  const jobs = start(replica, [
+    on('first', { atomic: 'ledger' }, () => go.opened),
+    on('order.created', { atomic: 'ledger', timeout: '200ms' }, async (event, context) => {
+      runs.push(event.id)
+      if (event.id === 'deaf') await new Promise(() => undefined)
+      await effect(event, context)
+    }),
+  ])
+  jobs.deliver(fromBroker('0', { type: 'first' }))
+  const [deaf, next] = ['deaf', 'next'].map((id) => jobs.deliver(fromBroker(id)))
+  go.open()
+  expect(await jobs.settled(deaf ?? 0)).toMatchObject({ outcome: 'reject' })
+  expect(await jobs.settled(next ?? 0)).toMatchObject({ answer: { status: 'done' } })
+  expect(runs).toEqual(['deaf', 'next'])
+})
+
+test('a group waits for its lock once, not once for each event', async () => {
+  const [held, done] = [gate(), gate()]
+  const { signal } = new AbortController()
+  const holding = (await journals().open()).ledger.underLock('ledger', { waitMs: 1_000, signal }, () => {
+    held.open()
+    return done.opened
+  })
+  await held.opened
+  const jobs = start(replica, [on('order.created', { atomic: 'ledger' }, effect)], { lockWaitMs: 500 })
+  const from = performance.now()
+  const receipts = ['1', '2', '3', '4', '5', '6'].map((id) => jobs.deliver(fromBroker(id)))
+  for (const receipt of receipts) {
+    expect(await jobs.settled(receipt)).toMatchObject({
+      answer: { status: 'retrying', error: { code: 'LOCK_TIMED_OUT' } },
+    })
+  }
+  expect(performance.now() - from).toBeLessThan(2_000)
+  done.open()
+  await holding
+  expect(await effects()).toEqual([])
+})
+
 test('an interrupted atomic handler costs no attempt and leaves no effect', async () => {
   const begun = gate()
   const jobs = start(replica, [

@@ -32,6 +32,7 @@ interface TestedJobs {
 
 interface TestedOptions {
   readonly concurrency?: number
+  readonly lockWaitMs?: number
 }
 
 /** Register it after `useJournals`, so that the jobs end before their journal. */
@@ -44,13 +45,13 @@ export const useJobs = (): ((
   afterEach(() => {
     for (const stop of stops.splice(0)) stop()
   })
-  return (replica, handlers, { concurrency = 16 } = {}) => {
+  return (replica, handlers, { concurrency = 16, lockWaitMs = 10_000 } = {}) => {
     const settlements: Settlement[] = []
     const observed: Partial<Record<Result, number>> = {}
     const { logic, view } = createJobs({
       handlers: handlers.map((each) => handler.parse(each)),
       concurrency,
-      lockWaitMs: 10_000,
+      lockWaitMs,
       codeVersion: '1.2.3',
       ledger: replica.ledger,
       log: createLog({ level: 'silent', format: 'json', to: { write: () => undefined } }),
