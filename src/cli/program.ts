@@ -71,8 +71,14 @@ const createProgram = (output: Output, exitWith: (code: number) => void): Comman
   program
     .command('check [config]')
     .description('check the configuration and the environment; starts nothing')
-    .addHelpText('after', examples('check', 'check --json'))
-    .action(async (path?: string) => {
+    .option('--matrix', 'print instead what each state of the machines answers to each event')
+    .addHelpText('after', examples('check', 'check --json', 'check --matrix'))
+    .action(async (path: string | undefined, { matrix }: { matrix?: true }) => {
+      if (matrix === true) {
+        const { showMatrix } = await import('./matrix.ts')
+        exitWith(showMatrix(output))
+        return
+      }
       const { sources, handlers } = await configOf(path)
       const kinds = Object.fromEntries(Object.entries(sources).map(([name, { driver }]) => [name, driver]))
       const types = handlers.map(({ type }) => type)

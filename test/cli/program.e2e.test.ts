@@ -89,6 +89,14 @@ describe('check', () => {
     ])
   })
 
+  it('prints with --matrix that every state of the machines answers every event', async () => {
+    const { code, output } = await run('check', '--matrix', '--json')
+    expect(code).toBe(0)
+    const { controller, source } = JSON.parse(output)
+    expect(controller).toContainEqual({ state: 'running', event: 'queue.event', answer: 'handled' })
+    expect(source).toContainEqual({ state: 'disconnecting', event: 'source.drain', answer: 'ignored' })
+  })
+
   it('exits with 2 where there is no configuration', async () => {
     const { code, output } = await run('check')
     expect(output).toContain('(CONFIG_NOT_FOUND)')
