@@ -168,7 +168,7 @@ const run = async (config: ResolvedConfig, around: Surroundings): Promise<Runnin
       {
         driver: afterJournal(driverOf(source, { intake: journal.intake, journalUrl: url, server }), answered.promise),
         log: log.child({ actor: sourceActorId(name) }),
-        gauge: metrics.gauge,
+        gauge: (gauge, value, labels) => metrics.gauge(gauge, value, { source: name, ...labels }),
       },
     ]),
   )

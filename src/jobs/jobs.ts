@@ -36,6 +36,7 @@ export interface JobsView {
   running(): number
   waiting(): number
   waitingFor(lock: string): number
+  /** Not settled, or given back because the time was up. */
   unsettled(): readonly Task[]
 }
 
@@ -44,6 +45,7 @@ export const createJobs = (options: JobsOptions) => {
   const scheduler = createScheduler<Task>({ concurrency })
   const admissionOf = createAdmission(createRouter(options.handlers))
   const unsettled = new Set<Task>()
+  const aborted = new Set<Task>()
   const drain = new AbortController()
   const abort = new AbortController()
   let send: (settled: JobsSettled) => void = () => undefined
@@ -169,6 +171,7 @@ export const createJobs = (options: JobsOptions) => {
         pump()
         break
       case 'jobs.abort':
+        for (const task of unsettled) aborted.add(task)
         abort.abort()
         for (const task of scheduler.abandon()) settle(task, 'released', { status: 'released' })
         for (const task of unsettled) {
@@ -187,7 +190,7 @@ export const createJobs = (options: JobsOptions) => {
     running: scheduler.running,
     waiting: () => scheduler.waiting().length,
     waitingFor: scheduler.waitingFor,
-    unsettled: () => [...unsettled],
+    unsettled: () => [...aborted.union(unsettled)],
   }
   return { logic, view }
 }
