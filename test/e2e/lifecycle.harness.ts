@@ -1,0 +1,177 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Admin } from '@platformatic/kafka'
+import { connect } from 'amqplib'
+import { Pool } from 'pg'
+import { inject } from 'vitest'
+import { createKafkaPublisher } from '../../actors/kafka/publisher.ts'
+import { createRabbitmqPublisher } from '../../actors/rabbitmq/publisher.ts'
+import type { Status } from '../../src/status.ts'
+import { freePort } from '../support/freePort.ts'
+import { createLedger, type Ledger } from '../support/oracle.ts'
+import { type DrivenProcess, startProcess } from '../support/processDriver.ts'
+import { until } from '../support/until.ts'
+
+const main = join(import.meta.dirname, '../../src/main.ts')
+const config = join(import.meta.dirname, 'fixture/controller.config.ts')
+
+/** Tables, a queue and a topic of one's own; ways to send to each; and the controller of the fixture on top of them. */
+export interface World extends AsyncDisposable {
+  readonly name: string
+  readonly database: Pool
+  readonly ledger: Ledger
+  /** Starts the controller and waits until it says that it has started: each source has answered. */
+  start(env?: Readonly<Record<string, string>>): Promise<DrivenProcess>
+  /** Waits until every source of the running controller is up. */
+  ready(): Promise<void>
+  admin<Answer>(path: string, body?: object): Promise<Answer>
+  /** Puts an event of this type into the table queue. */
+  enqueue(id: string, type: string): Promise<unknown>
+  /** Sends through all five entrances until it is told to stop; resolves when the last one has been answered. */
+  load(): { stop(): Promise<void> }
+  /** True when nothing waits, is leased or in flight, and the counters of the product agree. */
+  empty(): Promise<boolean>
+  /** Messages in the RabbitMQ queue; once the controller is gone that includes what it had not acknowledged. */
+  inRabbit(): Promise<number>
+}
+
+export const createWorld = async (): Promise<World> => {
+  const name = `life_${randomBytes(4).toString('hex')}`
+  const journal = `${name}_journal`
+  const brokers = inject('kafkaBrokers').split(',')
+  const [port, adminPort] = [await freePort(), await freePort()]
+  const database = new Pool({ connectionString: inject('databaseUrl'), max: 4 })
+  await database.query(`create schema ${name};
+    create table ${name}.effects (id text primary key, seq bigint generated always as identity);
+    create table ${name}.executions (id text, attempt integer, pid integer, at timestamptz default clock_timestamp());
+    create table ${name}.rows (id text primary key, status text not null default 'new');
+    create table ${name}.mended (at timestamptz);`)
+  const kafkaAdmin = new Admin({ clientId: 'test', bootstrapBrokers: brokers })
+  await kafkaAdmin.createTopics({ topics: [name], partitions: 3, replicas: 1 })
+  const rabbit = createRabbitmqPublisher(inject('amqpUrl'))
+  const records = createKafkaPublisher(brokers)
+  const ledger = createLedger()
+  const controllers: DrivenProcess[] = []
+
+  const attributes = (prefix: string, id: string, type: string) => ({
+    [`${prefix}specversion`]: '1.0',
+    [`${prefix}id`]: id,
+    [`${prefix}source`]: 'test',
+    [`${prefix}type`]: type,
+  })
+  const enqueue = (id: string, type: string) =>
+    database.query(`select ${journal}.enqueue($1, $2, $3::json, $4)`, [name, type, JSON.stringify({ id }), id])
+  const entrances: Readonly<Record<string, (id: string) => Promise<unknown>>> = {
+    table: (id) => enqueue(id, 'table.queued'),
+    row: (id) => database.query(`insert into ${name}.rows (id) values ($1)`, [id]),
+    hook: async (id) => {
+      const headers = { 'content-type': 'application/json', 'x-id': id }
+      const response = await fetch(`http://127.0.0.1:${port}/hook`, {
+        method: 'POST',
+        headers,
+        body: JSON.stringify({ id }),
+        signal: AbortSignal.timeout(10_000),
+      })
+      await response.text()
+      if (!response.ok) throw new Error(`answered ${response.status}`)
+    },
+    rabbit: (id) =>
+      rabbit.publish('', name, JSON.stringify({ id }), {
+        messageId: id,
+        headers: attributes('cloudEvents:', id, 'rabbit.sent'),
+      }),
+    record: (id) =>
+      records.publish(name, [
+        {
+          value: JSON.stringify({ id }),
+          headers: { 'content-type': 'application/json', ...attributes('ce_', id, 'record.logged') },
+        },
+      ]),
+  }
+
+  const admin = async <Answer>(path: string, body?: object): Promise<Answer> => {
+    const init = body && { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
+    const response = await fetch(`http://127.0.0.1:${adminPort}${path}`, init)
+    const answer = (await response.json()) as Answer
+    if (!response.ok) throw new Error(`${path} answers ${response.status}: ${JSON.stringify(answer)}`)
+    return answer
+  }
+
+  const says = async (probe: string): Promise<boolean> => {
+    const response = await fetch(`http://127.0.0.1:${adminPort}${probe}`)
+    const why = await response.text()
+    if (!response.ok) throw new Error(why)
+    return true
+  }
+
+  return {
+    name,
+    database,
+    ledger,
+    enqueue,
+    admin,
+    async start(env = {}) {
+      const controller = startProcess([main, 'start', config], {
+        env: {
+          DATABASE_URL: inject('databaseUrl'),
+          AMQP_URL: inject('amqpUrl'),
+          KAFKA_BROKERS: inject('kafkaBrokers'),
+          KOKSMAT_JOURNAL_SCHEMA: journal,
+          KOKSMAT_ADMIN_PORT: String(adminPort),
+          PORT: String(port),
+          LIFECYCLE_NAME: name,
+          ...env,
+        },
+      })
+      controllers.push(controller)
+      await until(() => says('/startupz'), 30_000).catch((cause) => {
+        throw new Error(`It did not start:\n${controller.output()}`, { cause })
+      })
+      return controller
+    },
+    ready: async () => void (await until(() => says('/readyz'), 30_000)),
+    load() {
+      let going = true
+      const senders = Object.entries(entrances).map(async ([entrance, deliver]) => {
+        for (let n = 1; going; n++) {
+          await ledger.send(`${entrance}-${ledger.attempted.size}-${n}`, deliver)
+          await sleep(25)
+        }
+      })
+      return {
+        stop: async () => {
+          going = false
+          await Promise.all(senders)
+        },
+      }
+    },
+    async empty() {
+      const { sources } = await admin<Status>('/status')
+      const { rows } = await database.query(`select from ${journal}.event where state <> 'parked' limit 1`)
+      const waiting = await database.query(`select from ${name}.rows where status = 'new' limit 1`)
+      const facts = Object.values(sources)
+      if (facts.some(({ accepted, settled, inFlight }) => accepted !== settled + inFlight)) return false
+      return rows.length === 0 && waiting.rows.length === 0 && facts.every(({ inFlight }) => inFlight === 0)
+    },
+    async inRabbit() {
+      const connection = await connect(inject('amqpUrl'))
+      try {
+        return (await (await connection.createChannel()).checkQueue(name)).messageCount
+      } finally {
+        await connection.close()
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(controllers.map((controller) => controller.end()))
+      await Promise.all([rabbit.close(), records.close()])
+      const connection = await connect(inject('amqpUrl'))
+      await (await connection.createChannel()).deleteQueue(name)
+      await connection.close()
+      await kafkaAdmin.deleteTopics({ topics: [name] })
+      await kafkaAdmin.close()
+      await database.query(`drop schema if exists ${name}, ${journal} cascade`)
+      await database.end()
+    },
+  }
+}
