@@ -1,5 +1,6 @@
 import { availableParallelism, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
+import { atomic } from './atomic.ts'
 import { control } from './control.ts'
 import { type Measured, measure, medianOf } from './measure.ts'
 import { rabbitmq } from './rabbitmq.ts'
@@ -12,7 +13,7 @@ import type { Side, Workload } from './workload.ts'
  * Each workload three times, the controller and the bare client in turns, then the medians. Figures are of this process;
  * servers run beside it and take their share of the machine, so the load average is printed with them.
  */
-const workloads: readonly Workload[] = [control, tableQueue, rabbitmq]
+const workloads: readonly Workload[] = [control, tableQueue, rabbitmq, atomic]
 const rounds = 3
 
 interface Result {
