@@ -85,6 +85,34 @@ it('a handler that throws is tried again and then parked with its history; redri
   await drained(controller)
 })
 
+it('a second signal within 5 s is ignored; a hanging handler is aborted at the deadline and the process exits with 3 and counts it as released', async () => {
+  await using world = await createWorld()
+  const controller = await world.start({ KOKSMAT_SHUTDOWN_TIMEOUT: '3s', LIFECYCLE_HANG: 'yes' })
+  await world.enqueue('hanging-1', 'hanging')
+  await until(async () => (await world.database.query(`select from ${world.name}.executions`)).rows.length === 1)
+  const begin = performance.now()
+  controller.signal('SIGTERM')
+  await controller.says(/drain began/)
+  controller.signal('SIGTERM')
+  controller.signal('SIGINT')
+  expect(await controller.exit, controller.output()).toEqual({ code: 3, signal: null })
+  const took = performance.now() - begin
+  expect(took).toBeGreaterThan(2_000)
+  expect(took).toBeLessThan(4_000)
+  expect(controller.log().at(-1)).toMatchObject({
+    msg: 'aborted',
+    clean: false,
+    reason: 'SIGTERM',
+    sources: { table: { released: 1 } },
+  })
+  expect(await effectsOf(world)).toBe(0)
+
+  const next = await world.start()
+  await until(async () => (await effectsOf(world)) === 1, 20_000)
+  await until(() => world.empty())
+  await drained(next)
+})
+
 it('SIGTERM while idle exits 0 within 2 s', async () => {
   await using world = await createWorld()
   const controller = await world.start()
