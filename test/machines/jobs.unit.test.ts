@@ -134,6 +134,19 @@ describe('the scheduler', () => {
     expect(names(startAll(scheduler))).toEqual(['p0/1'])
   })
 
+  test('what a drain keeps runs also when the one before it in its lane was handed back', () => {
+    const at = (position: number, lane?: string): Partial<Job> => ({ lane, order: { stream: 'p0', position } })
+    const scheduler = admitAll(2, [job('holder', { lock: 'x' })])
+    const running = startAll(scheduler)
+    for (const each of [job('locked', { lane: 'a', lock: 'x' }), job('p0/0', at(0, 'a')), job('p0/1', at(1))])
+      scheduler.admit(each)
+    running.push(...startAll(scheduler))
+    expect(names(running)).toEqual(['holder', 'p0/1'])
+    expect(scheduler.drain().map(({ name }) => name)).toEqual(['locked'])
+    finishAll(scheduler, running)
+    expect(names(startAll(scheduler))).toEqual(['p0/0'])
+  })
+
   test('abandoning hands back everything that has not begun, also what a drain kept', () => {
     const at = (position: number, lane?: string): Partial<Job> => ({ lane, order: { stream: 'p0', position } })
     const scheduler = admitAll(2, [job('0', at(0, 'a')), job('1', at(1, 'a')), job('2', at(2))])
