@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { atomic } from './atomic.ts'
 import { control } from './control.ts'
 import { type Measured, measure, medianOf } from './measure.ts'
+import { poll } from './poll.ts'
 import { rabbitmq } from './rabbitmq.ts'
 import { tableQueue } from './tableQueue.ts'
 import type { Side, Workload } from './workload.ts'
@@ -13,7 +14,7 @@ import type { Side, Workload } from './workload.ts'
  * Each workload three times, the controller and the bare client in turns, then the medians. Figures are of this process;
  * servers run beside it and take their share of the machine, so the load average is printed with them.
  */
-const workloads: readonly Workload[] = [control, tableQueue, rabbitmq, atomic]
+const workloads: readonly Workload[] = [control, tableQueue, rabbitmq, atomic, poll]
 const rounds = 3
 
 interface Result {
