@@ -9,6 +9,8 @@ import { createWorld, type World } from './lifecycle.harness.ts'
 /** A fault comes at a moment that nobody chose. */
 const randomMoment = () => sleep(150 + Math.random() * 1_200)
 
+const creditOfAllSources = 5 * 32
+
 const effectsOf = async ({ database, name }: World): Promise<number> =>
   (await database.query<{ n: number }>(`select count(*)::int as n from ${name}.effects`)).rows[0]?.n ?? 0
 
@@ -58,6 +60,37 @@ it('SIGTERM at random moments under load: exit 0, nothing lost, nothing unexpect
   expect(verdict).toEqual({ lost: [], unexpected: [], extraExecutions: 0 })
   expect(effects).toBeGreaterThanOrEqual(world.ledger.acked.size)
   expect(Object.keys(bySource(world)).toSorted()).toEqual(['hook', 'rabbit', 'record', 'row', 'table'])
+  expect(await world.inRabbit()).toBe(0)
+})
+
+/** An event that was running at three of the kills is parked as their cause. It is not lost: redriven, it succeeds. */
+it('SIGKILL at random moments: nothing lost, effects exactly once', async () => {
+  await using world = await createWorld()
+  let controller = await world.start()
+  await world.ready()
+  const load = world.load()
+  const kills = 5
+  for (let kill = 1; kill <= kills; kill++) {
+    const before = await effectsOf(world)
+    await until(async () => (await effectsOf(world)) > before, 20_000)
+    await randomMoment()
+    controller.signal('SIGKILL')
+    expect(await controller.exit).toEqual({ code: null, signal: 'SIGKILL' })
+    controller = await world.start()
+  }
+  await load.stop()
+  await until(() => world.empty(), 30_000)
+  const { events } = await world.admin<{ events: ParkedSummary[] }>('/events')
+  for (const { id, error } of events) expect({ id, code: error.code }).toEqual({ id, code: 'PROCESS_DIED' })
+  await world.admin('/events/redrive', { code: 'PROCESS_DIED' })
+  await settled(world)
+  expect(await world.admin('/events')).toMatchObject({ events: [] })
+  await drained(controller)
+
+  const { lost, unexpected, effects, extraExecutions } = await judge(world.database, world.name, world.ledger)
+  expect({ lost, unexpected }).toEqual({ lost: [], unexpected: [] })
+  expect(effects).toBeGreaterThanOrEqual(world.ledger.acked.size)
+  expect(extraExecutions).toBeLessThanOrEqual(kills * creditOfAllSources)
   expect(await world.inRabbit()).toBe(0)
 })
 
