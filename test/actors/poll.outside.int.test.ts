@@ -153,7 +153,7 @@ describe('track in another database', () => {
     expect(new Set(await poller.ids(2_300)).size).toBe(2_300)
     await other.query(`update ${table} set version = 2 where id in ('k00007', 'k02222')`)
     const ids = await poller.ids(2_302)
-    expect(ids.slice(2_300)).toEqual(['k00007@2', 'k02222@2'])
+    expect(ids.slice(2_300).sort()).toEqual(['k00007@2', 'k02222@2'])
   })
 
   test('a restart tells only what is new', async () => {
