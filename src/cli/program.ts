@@ -62,8 +62,14 @@ const createProgram = (output: Output, exitWith: (code: number) => void): Comman
   program
     .command('start [config]')
     .description('run the controller until SIGTERM or SIGINT, then drain')
-    .addHelpText('after', examples('start', 'start services/orders/controller.config.ts'))
-    .action(async (config?: string) => {
+    .option('--watch', 'drain and start again when a file beside the configuration changes; for development')
+    .addHelpText('after', examples('start', 'start services/orders/controller.config.ts', 'start --watch'))
+    .action(async (config: string | undefined, { watch }: { watch?: true }) => {
+      if (watch === true) {
+        const { watchAndRestart } = await import('./watch.ts')
+        exitWith(await watchAndRestart(config))
+        return
+      }
       const { start } = await import('./start.ts')
       exitWith(await start(config))
     })
