@@ -1,5 +1,4 @@
 import type { ParkedEvent, ParkedFilter, ParkedSummary } from '../../machines/journal.ts'
-import { type MachineGraph, toMermaid } from '../graph.ts'
 import type { Status } from '../status.ts'
 import { createAdminClient } from './adminClient.ts'
 import { type Output, table, usage } from './output.ts'
@@ -24,15 +23,6 @@ export const showStatus = async (output: Output): Promise<void> => {
     status,
     `${name} ${version} (pid ${pid}) is ${state}; journal ${journal.state}; ${jobs.running} running, ${jobs.waiting} waiting\n\n${table(head, rows)}`,
   )
-}
-
-export const showGraph = async (format: string, output: Output): Promise<void> => {
-  const graphs = await createAdminClient().get<readonly MachineGraph[]>('/graph')
-  if (format === 'json') output.result(graphs, JSON.stringify(graphs, undefined, 2))
-  else {
-    const mermaid = toMermaid(graphs)
-    output.result({ mermaid }, mermaid)
-  }
 }
 
 export const drain = async (output: Output): Promise<void> => {

@@ -6,7 +6,7 @@ import { resolveConfig } from '../config/resolve.ts'
 import type { ResolvedConfig } from '../config/resolved.ts'
 import { version } from '../version.ts'
 import { init } from './init.ts'
-import { changeEvents, drain, listEvents, type Selection, showEvent, showGraph, showStatus } from './operate.ts'
+import { changeEvents, drain, listEvents, type Selection, showEvent, showStatus } from './operate.ts'
 import { createOutput, exitCodeOf, exitCodes, type Output, usage } from './output.ts'
 import type { SendOptions } from './send.ts'
 
@@ -143,10 +143,14 @@ const createProgram = (output: Output, exitWith: (code: number) => void): Comman
 
   program
     .command('graph')
-    .description('draw the machines of the running controller, what is active standing out')
+    .description('draw the machines of the running controller, what is active standing out; else those of the file')
     .addOption(new Option('--format <format>', 'how').choices(['mermaid', 'json']).default('mermaid'))
+    .option('--config <file>', 'the configuration, where no controller runs (default: that of the working folder)')
     .addHelpText('after', examples('graph > machines.mmd', 'graph --format json'))
-    .action(({ format }: { format: string }) => showGraph(format, output))
+    .action(async ({ format, config }: { format: string; config?: string }) => {
+      const { showGraph } = await import('./graph.ts')
+      await showGraph(format, config, output)
+    })
 
   program
     .command('drain')

@@ -114,6 +114,15 @@ describe('without a running controller', () => {
     },
   )
 
+  it('graph draws the machines of the configuration, nothing in them active', async () => {
+    config(`orders: tableQueue({ queue: 'orders' })`)
+    const { code, output } = await run('graph')
+    expect(output).toMatch(/^stateDiagram-v2\n/)
+    expect(output).toContain('state "source:orders" as source_orders {')
+    expect(output).not.toMatch(/^ {2}class /m)
+    expect(code).toBe(0)
+  })
+
   it('migrate --print needs no database', async () => {
     config(`orders: tableQueue({ queue: 'orders' })`)
     const { code, output } = await run('migrate', '--print')
