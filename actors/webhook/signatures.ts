@@ -21,12 +21,19 @@ export interface SignatureScheme {
   /** What a 401 names in `WWW-Authenticate`. */
   readonly challenge: string
   verify(headers: RawHeaders, rawBody: Uint8Array, nowSeconds: number): Verdict
+  /**
+   * The headers by which a sender proves a body, made with the first secret: for trials, as `koksmat-controller send`
+   * makes them. `id` goes where the scheme has a place for one. Absent where only the sender has the key (ed25519).
+   */
+  sign?(rawBody: Uint8Array, id: string, nowSeconds: number): SignedHeaders
   /** Where this sender puts the id of an event inside the payload, when it has one there and none in a header. */
   idIn?(data: unknown): string | undefined
 }
 
 /** Names and values in turn, as they came: `request.rawHeaders`. */
 export type RawHeaders = readonly string[]
+
+export type SignedHeaders = Readonly<Record<string, string>>
 
 /** `id`: what the sender repeats when it delivers the same event again. */
 export type Verdict =

@@ -118,7 +118,7 @@ const createProgram = (output: Output, exitWith: (code: number) => void): Comman
     .option('--type <type>', 'type of the event')
     .option('--key <key>', 'events with the same key stay in order')
     .option('--id <id>', 'id of the event (default: a new one)')
-    .option('--header <name: value...>', 'for a webhook: further headers, such as its signature')
+    .option('--header <name: value...>', 'for a webhook: further headers')
     .option('--config <file>', 'the configuration (default: that of the working folder)')
     .addHelpText(
       'after',

@@ -9,13 +9,14 @@ import { usage } from './output.ts'
 
 /**
  * `send SOURCE JSON`: an event through the real entrance of a source, as any sender would bring it. A broker gets it as a
- * CloudEvent in binary mode, with `ce_` headers; a table queue by its SQL function; a webhook by an HTTP request.
+ * CloudEvent in binary mode, with `ce_` headers; a table queue by its SQL function; a webhook by an HTTP request, signed
+ * with its first secret.
  */
 export interface SendOptions {
   readonly type?: string
   readonly key?: string
   readonly id?: string
-  /** `name: value`, for a webhook: what proves the sender, for one. */
+  /** `name: value`, for a webhook; wins over what `send` says itself. */
   readonly header?: readonly string[]
 }
 
@@ -80,18 +81,20 @@ const toTableQueue = async (
 const toWebhook = async (
   { webhooks }: ResolvedConfig,
   name: string,
-  { path, method }: Driven<'webhook'>,
+  { path, method, signature }: Driven<'webhook'>,
   body: string,
-  { type, key, id, header = [] }: SendOptions,
+  { type, key, id: given, header = [] }: SendOptions,
 ): Promise<Sent> => {
   const host = ['0.0.0.0', '::'].includes(webhooks.host) ? '127.0.0.1' : webhooks.host
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${webhooks.port}${path}`
-  const headers = new Headers({ 'content-type': 'application/json' })
+  const id = given ?? randomUUID()
+  const signed = signature.sign?.(Buffer.from(body), id, Math.floor(Date.now() / 1_000))
+  const headers = new Headers({ 'content-type': 'application/json', ...signed })
   if (type !== undefined) {
-    for (const [attribute, value] of attributes(name, type, id ?? randomUUID(), key)) {
+    for (const [attribute, value] of attributes(name, type, id, key)) {
       headers.set(`ce-${attribute}`, encodeURIComponent(value))
     }
-  } else if (id !== undefined || key !== undefined) throw usage('--id and --key of a webhook need --type.')
+  } else if (given !== undefined || key !== undefined) throw usage('--id and --key of a webhook need --type.')
   for (const each of header) {
     const [, field, value] = /^([^:\s]+):\s*(.*)$/.exec(each) ?? []
     if (field === undefined || value === undefined) throw usage(`${JSON.stringify(each)} is not like 'name: value'.`)
@@ -105,7 +108,7 @@ const toWebhook = async (
   const answer: unknown = await response.json().catch(() => undefined)
   if (response.ok) return { source: name, to: url, answer }
   if (response.status === 401) {
-    const message = `${url} wants a signature; give it with --header 'name: value'.`
+    const message = `${url} refuses the signature; give one with --header 'name: value', or compare secret and clock.`
     throw new ControllerError('SIGNATURE_INVALID', message, { fields: { answer } })
   }
   const code = response.status === 429 || response.status === 413 ? 'LIMIT_EXCEEDED' : 'EVENT_INVALID'

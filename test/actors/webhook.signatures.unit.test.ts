@@ -90,6 +90,22 @@ const kinds: Record<string, Kind> = {
   },
 }
 
+describe('what a scheme signs', () => {
+  test.each(Object.entries(kinds))('%s: it accepts itself, for the very body and id', (_name, { make, timed, id }) => {
+    const scheme = make([old, young])
+    const headers = Object.entries(scheme.sign?.(body, 'e-1', now) ?? {}).flat()
+    const verdict = scheme.verify(headers, body, now)
+    expect(verdict).toEqual(id === undefined ? { ok: true } : { ok: true, id: 'e-1' })
+    expect(make([young]).verify(headers, body, now)).toEqual({ ok: false, reason: 'forged' })
+    expect(scheme.verify(headers, body, now + 301).ok).toBe(!timed)
+  })
+
+  test('an ed25519 signature is left to the sender, who alone has the private key', () => {
+    expect(standardWebhooks(whpk).sign).toBeUndefined()
+    expect(standardWebhooks([whpk, whsec(old)]).sign).toBeDefined()
+  })
+})
+
 describe('published vectors', () => {
   test('Standard Webhooks: the vector of its specification is accepted, and gives the message id', () => {
     const scheme = standardWebhooks('whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw')

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { afterEach, beforeEach, expect, inject, it } from 'vitest'
+import { github } from '../../actors/webhook/signatures/hmac.ts'
 import { startProcess } from '../support/processDriver.ts'
 
 const main = join(import.meta.dirname, '../../src/main.ts')
@@ -74,6 +75,39 @@ it('send reaches a webhook as a CloudEvent over HTTP, with the headers asked for
     expect(JSON.parse(output)).toMatchObject({ source: 'hook', answer: { id: '1' } })
     expect(code).toBe(0)
     expect(seen).toEqual([{ method: 'POST', url: '/in', type: 'hello', sign: 'yes', body: '{"a":1}' }])
+  } finally {
+    server.close()
+    server.closeAllConnections()
+  }
+})
+
+it('send signs a webhook with its first secret, and says what is wrong where the signature is refused', async () => {
+  const secret = 'the first of two live secrets'
+  writeFileSync(
+    join(folder, 'controller.config.ts'),
+    `import { defineController, env, github, webhook } from ${JSON.stringify(index)}
+    export default defineController({
+      sources: { hook: webhook({ path: '/in', type: 'x', signature: github([env('FIRST'), env('SECOND')]) }) },
+      handlers: [],
+    })`,
+  )
+  const scheme = github(secret)
+  const server = createServer((request, response) => {
+    request.on('data', (chunk) => {
+      const verdict = scheme.verify(request.rawHeaders, chunk, 0)
+      response.writeHead(verdict.ok ? 202 : 401, { 'content-type': 'application/json' }).end(JSON.stringify(verdict))
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  try {
+    const PORT = String((server.address() as AddressInfo).port)
+    const second = 'the second of two live secrets'
+    const good = await run(['send', 'hook', '{"a":1}', '--json'], { PORT, FIRST: secret, SECOND: second })
+    expect(JSON.parse(good.output)).toMatchObject({ answer: { ok: true, id: expect.any(String) } })
+    const other = await run(['send', 'hook', '{"a":1}', '--json'], { PORT, FIRST: second, SECOND: secret })
+    expect(JSON.parse(other.output)).toMatchObject({ error: { code: 'SIGNATURE_INVALID' } })
+    expect(other.output).not.toContain(second)
+    expect(other.code).toBe(1)
   } finally {
     server.close()
     server.closeAllConnections()

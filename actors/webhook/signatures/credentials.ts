@@ -22,7 +22,12 @@ export const basic = (passwords: Secrets, { user }: { readonly user: string }): 
 }
 
 /** Takes everything from everybody. For trials, and behind a gateway that has checked the sender. */
-export const unsigned = (): SignatureScheme => ({ name: 'unsigned', challenge: 'None', verify: () => ({ ok: true }) })
+export const unsigned = (): SignatureScheme => ({
+  name: 'unsigned',
+  challenge: 'None',
+  verify: () => ({ ok: true }),
+  sign: () => ({}),
+})
 
 const tokenGrammar = /^[A-Za-z0-9._~+/-]+=*$/
 const authorizationGrammar = /^([A-Za-z]+) ([A-Za-z0-9._~+/-]+=*)$/
@@ -37,4 +42,5 @@ const credential = (name: 'bearer' | 'basic', challenge: string, known: readonly
     if (scheme === undefined || shown === undefined || scheme.toLowerCase() !== name) return refused('malformed')
     return known.some((credential) => same(credential, shown)) ? { ok: true } : refused('forged')
   },
+  sign: () => ({ authorization: `${name === 'bearer' ? 'Bearer' : 'Basic'} ${known[0]}` }),
 })

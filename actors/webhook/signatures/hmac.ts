@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { createHmac, type KeyObject } from 'node:crypto'
 import type { Secrets, SignatureScheme } from '../signatures.ts'
 import { checkTimestamp, deliveryId, refused, requiredHeaders, same, secretKeys } from '../signatures.ts'
 
@@ -39,6 +39,8 @@ export const shopify = (secrets: Secrets): SignatureScheme =>
  */
 export const stripe = (secrets: Secrets): SignatureScheme => {
   const keys = secretKeys('stripe', secrets)
+  const digest = (key: KeyObject, timestamp: string, rawBody: Uint8Array): string =>
+    createHmac('sha256', key).update(`${timestamp}.`).update(rawBody).digest('hex')
   return {
     name: 'stripe',
     challenge: 'Signature',
@@ -50,11 +52,12 @@ export const stripe = (secrets: Secrets): SignatureScheme => {
       const stale = checkTimestamp(parts.timestamp, nowSeconds)
       if (stale !== undefined) return refused(stale)
       const good = keys.some((key) => {
-        const expected = createHmac('sha256', key).update(`${parts.timestamp}.`).update(rawBody).digest('hex')
+        const expected = digest(key, parts.timestamp, rawBody)
         return parts.signatures.some((signature) => same(expected, signature))
       })
       return good ? { ok: true } : refused('forged')
     },
+    sign: (rawBody, _id, now) => ({ 'stripe-signature': `t=${now},v1=${digest(keys[0], String(now), rawBody)}` }),
     idIn: (data) => stringField(data, 'id'),
   }
 }
@@ -65,6 +68,8 @@ export const stripe = (secrets: Secrets): SignatureScheme => {
  */
 export const slack = (secrets: Secrets): SignatureScheme => {
   const keys = secretKeys('slack', secrets)
+  const digest = (key: KeyObject, timestamp: string, rawBody: Uint8Array): string =>
+    `v0=${createHmac('sha256', key).update(`v0:${timestamp}:`).update(rawBody).digest('hex')}`
   return {
     name: 'slack',
     challenge: 'Signature',
@@ -75,11 +80,13 @@ export const slack = (secrets: Secrets): SignatureScheme => {
       const stale = checkTimestamp(timestamp, nowSeconds)
       if (stale !== undefined) return refused(stale)
       if (!slackGrammar.test(signature)) return refused('malformed')
-      const good = keys.some((key) =>
-        same(`v0=${createHmac('sha256', key).update(`v0:${timestamp}:`).update(rawBody).digest('hex')}`, signature),
-      )
+      const good = keys.some((key) => same(digest(key, timestamp, rawBody), signature))
       return good ? { ok: true } : refused('forged')
     },
+    sign: (rawBody, _id, now) => ({
+      'x-slack-request-timestamp': String(now),
+      'x-slack-signature': digest(keys[0], String(now), rawBody),
+    }),
     idIn: (data) => stringField(data, 'event_id'),
   }
 }
@@ -91,22 +98,26 @@ const mostStripeParts = 16
 const bodyHmac = (name: string, secrets: Secrets, options: HmacOptions & { idHeader?: string }): SignatureScheme => {
   const { algorithm = 'sha256', encoding = 'hex', prefix = '', idHeader } = options
   const keys = secretKeys(name, secrets)
-  const names = [options.header.toLowerCase()]
+  const header = options.header.toLowerCase()
+  const digest = (key: KeyObject, rawBody: Uint8Array): string =>
+    prefix + createHmac(algorithm, key).update(rawBody).digest(encoding)
   return {
     name,
     challenge: 'Signature',
     verify(headers, rawBody) {
-      const found = requiredHeaders(headers, names)
+      const found = requiredHeaders(headers, [header])
       if (!found.ok) return found
       const signature = found.values[0] as string
-      const good = keys.some((key) =>
-        same(prefix + createHmac(algorithm, key).update(rawBody).digest(encoding), signature),
-      )
+      const good = keys.some((key) => same(digest(key, rawBody), signature))
       if (!good) return refused('forged')
       if (idHeader === undefined) return { ok: true }
       const delivery = deliveryId(headers, idHeader)
       return delivery === 'malformed' ? refused('malformed') : { ok: true, ...delivery }
     },
+    sign: (rawBody, id) => ({
+      [header]: digest(keys[0], rawBody),
+      ...(idHeader === undefined ? {} : { [idHeader]: id }),
+    }),
   }
 }
 

@@ -36,7 +36,10 @@ const signedMessages = (name: string, prefix: string, secrets: Secrets): Signatu
   const verifiers = all.map((secret) => verifierOf(name, secret))
   if (verifiers.length === 0) secretBytes(name, all)
   const names = [`${prefix}-id`, `${prefix}-timestamp`, `${prefix}-signature`]
+  const shared = all.find((secret) => !secret.startsWith('whpk_'))
+  const sign = shared === undefined ? {} : { sign: signerOf(prefix, sharedKey(name, shared)) }
   return {
+    ...sign,
     name,
     challenge: 'Signature',
     verify(headers, rawBody, nowSeconds) {
@@ -62,11 +65,24 @@ const signedMessages = (name: string, prefix: string, secrets: Secrets): Signatu
 const verifierOf = (scheme: string, secret: string): Verifier => {
   if (secret.startsWith('whpk_')) return ed25519Verifier(publicKeyOf(scheme, secret.slice('whpk_'.length)))
   if (secret.startsWith('whsk_')) throw invalidSecret(scheme, 'is a private key (whsk_); give the public key (whpk_)')
-  const encoded = secret.startsWith('whsec_') ? secret.slice('whsec_'.length) : secret
-  const [key] = secretKeys(scheme, encoded, (text) => decodeBase64(scheme, text))
-  return (version, signature, signed) =>
-    version === 'v1' && same(createHmac('sha256', key).update(signed).digest('base64'), signature)
+  const key = sharedKey(scheme, secret)
+  return (version, signature, signed) => version === 'v1' && same(digestOf(key, signed), signature)
 }
+
+const signerOf =
+  (prefix: string, key: KeyObject): NonNullable<SignatureScheme['sign']> =>
+  (rawBody, id, now) => ({
+    [`${prefix}-id`]: id,
+    [`${prefix}-timestamp`]: String(now),
+    [`${prefix}-signature`]: `v1,${digestOf(key, Buffer.concat([Buffer.from(`${id}.${now}.`), rawBody]))}`,
+  })
+
+const sharedKey = (scheme: string, secret: string): KeyObject => {
+  const encoded = secret.startsWith('whsec_') ? secret.slice('whsec_'.length) : secret
+  return secretKeys(scheme, encoded, (text) => decodeBase64(scheme, text))[0]
+}
+
+const digestOf = (key: KeyObject, signed: Buffer): string => createHmac('sha256', key).update(signed).digest('base64')
 
 const ed25519Verifier =
   (key: KeyObject): Verifier =>
