@@ -20,7 +20,9 @@ export const runPlain = async (parts: JobsParts, task: Task): Promise<void> => {
     return runHandler(task, run)
   })
   if (ended === undefined) return
-  await parts.end(task, doneEnding(task, run), 'done', { status: 'done', value: ended.done })
+  const settled = parts.end(task, doneEnding(task, run), 'done', { status: 'done', value: ended.done })
+  // The slot is free for the next handler while this settlement joins a group; a suspect's end must be on record first.
+  if (task.begun) await settled
 }
 
 /** The settlement of a handled event, with what its run has asked for. */
