@@ -2,7 +2,9 @@
 
 export { ControllerError, type ErrorCode, errorCodes } from '../machines/errors.ts'
 export type { ArrivedEvent, EventKind, SourceKind } from '../machines/event.ts'
-export type { Queryable } from '../machines/journal.ts'
+export type { Parked, ParkedEvent, ParkedFilter, ParkedSummary, Queryable } from '../machines/journal.ts'
+export type { Probes } from './admin/target.ts'
+export type { Controller } from './controller.ts'
 export {
   type AtomicContext,
   type ControllerDefinition,
@@ -20,6 +22,7 @@ export {
   type RetryOptions,
   type SourceDefinition,
 } from './define.ts'
+export { type StartOptions, startController } from './library.ts'
 export {
   type BasicOptions,
   basic,
@@ -54,4 +57,5 @@ export {
   webhook,
 } from './sources.ts'
 export type { StandardSchemaV1 } from './standardSchema.ts'
+export type { DrainReport, SourceStatus, Status } from './status.ts'
 export { version } from './version.ts'
