@@ -1,16 +1,26 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { configNames } from '../config/load.ts'
+import { nearestPackage } from '../version.ts'
 
-/** `init`: asks nothing, overwrites nothing, and says what it wrote and what it kept. */
+/**
+ * `init`: asks nothing, overwrites nothing, and says what it wrote and what it kept.
+ *
+ * The files are `.mts` unless the package says `"type": "module"`: `npm init` writes `"commonjs"`, and in such a package
+ * Node takes no `import` in a `.ts` file.
+ */
 export interface Initialised {
   readonly folder: string
   readonly written: readonly string[]
   readonly kept: readonly string[]
 }
 
-const files: Readonly<Record<string, string>> = {
-  'controller.config.ts': `import { defineController, on, tableQueue } from 'koksmat-controller'
-import { orderCreated } from './handlers/orderCreated.ts'
+type Extension = 'ts' | 'mts'
+
+const configFile = (
+  extension: Extension,
+): string => `import { defineController, on, tableQueue } from 'koksmat-controller'
+import { orderCreated } from './handlers/orderCreated.${extension}'
 
 export default defineController({
   sources: {
@@ -29,14 +39,14 @@ export default defineController({
   },
   handlers: [on('order.created', orderCreated)],
 })
-`,
-  'handlers/orderCreated.ts': `import type { ArrivedEvent, HandlerContext } from 'koksmat-controller'
+`
+
+const handlerFile = `import type { ArrivedEvent, HandlerContext } from 'koksmat-controller'
 
 export const orderCreated = async (event: ArrivedEvent, { log }: HandlerContext): Promise<void> => {
   log.info({ id: event.id, data: event.data }, 'order created')
 }
-`,
-}
+`
 
 const ignored = '.koksmat/'
 
@@ -44,7 +54,7 @@ export const init = (target: string): Initialised => {
   const folder = resolve(target)
   const written: string[] = []
   const kept: string[] = []
-  for (const [name, content] of Object.entries(files)) {
+  const write = (name: string, content: string): void => {
     const file = join(folder, name)
     if (existsSync(file)) kept.push(name)
     else {
@@ -53,6 +63,12 @@ export const init = (target: string): Initialised => {
       written.push(name)
     }
   }
+  const config = configNames.find((name) => existsSync(join(folder, name)))
+  if (config === undefined) {
+    const extension = nearestPackage(folder)?.type === 'module' ? 'ts' : 'mts'
+    write(`controller.config.${extension}`, configFile(extension))
+    write(`handlers/orderCreated.${extension}`, handlerFile)
+  } else kept.push(config)
   const gitignore = join(folder, '.gitignore')
   const before = existsSync(gitignore) ? readFileSync(gitignore, 'utf8') : ''
   if (before.split(/\r?\n/).includes(ignored)) kept.push('.gitignore')

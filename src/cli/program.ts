@@ -94,7 +94,7 @@ const createProgram = (output: Output, exitWith: (code: number) => void): Comman
 
   program
     .command('init [folder]')
-    .description('write a first controller.config.ts and a handler; overwrites nothing')
+    .description('write a first configuration and a handler; overwrites nothing')
     .addHelpText('after', examples('init', 'init my-service'))
     .action((folder = '.') => {
       const done = init(folder)

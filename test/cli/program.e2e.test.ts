@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -140,19 +140,41 @@ describe('without a running controller', () => {
 })
 
 describe('init', () => {
-  it('writes a configuration, a handler and an ignore line, and overwrites nothing the second time', async () => {
-    const first = await run('init', '--json')
-    expect(first.code).toBe(0)
-    expect(JSON.parse(first.output)).toMatchObject({
-      written: ['controller.config.ts', 'handlers/orderCreated.ts', '.gitignore'],
+  it.each([
+    ['"type": "module"', { type: 'module' }, 'ts'],
+    ['"type": "commonjs", as npm init writes it,', { type: 'commonjs' }, 'mts'],
+    ['no type', {}, 'mts'],
+  ])('in a package with %s it writes a controller that check accepts', async (_what, manifest, extension) => {
+    writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest))
+    mkdirSync(join(folder, 'node_modules/koksmat-controller'), { recursive: true })
+    const exported = { type: 'module', exports: './index.js' }
+    writeFileSync(join(folder, 'node_modules/koksmat-controller/package.json'), JSON.stringify(exported))
+    writeFileSync(join(folder, 'node_modules/koksmat-controller/index.js'), `export * from ${JSON.stringify(index)}`)
+
+    const { code, output } = await run('init', '--json')
+    expect(JSON.parse(output)).toMatchObject({
+      written: [`controller.config.${extension}`, `handlers/orderCreated.${extension}`, '.gitignore'],
       kept: [],
     })
+    expect(code).toBe(0)
+    const checked = await run('check', '--json')
+    expect(JSON.parse(checked.output)).toEqual({
+      ok: true,
+      sources: { orders: 'tableQueue' },
+      handlers: ['order.created'],
+    })
+  })
+
+  it('overwrites nothing, and adds no second configuration', async () => {
+    config('')
     const file = join(folder, 'controller.config.ts')
-    writeFileSync(file, 'mine')
-    const second = await run('init', '--json')
-    expect(JSON.parse(second.output)).toMatchObject({ written: [] })
-    expect(readFileSync(file, 'utf8')).toBe('mine')
-    expect(existsSync(join(folder, 'handlers/orderCreated.ts'))).toBe(true)
-    expect(readFileSync(join(folder, '.gitignore'), 'utf8')).toBe('.koksmat/\n')
+    const mine = readFileSync(file, 'utf8')
+    writeFileSync(join(folder, '.gitignore'), 'dist/')
+    const { output } = await run('init', '--json')
+    expect(JSON.parse(output)).toMatchObject({ written: ['.gitignore'], kept: ['controller.config.ts'] })
+    expect(readFileSync(file, 'utf8')).toBe(mine)
+    expect(readFileSync(join(folder, '.gitignore'), 'utf8')).toBe('dist/\n.koksmat/\n')
+    expect(JSON.parse((await run('init', '--json')).output)).toMatchObject({ written: [] })
+    expect(existsSync(join(folder, 'handlers'))).toBe(false)
   })
 })
