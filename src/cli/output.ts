@@ -1,11 +1,12 @@
-import { stripVTControlCharacters } from 'node:util'
+import { stripVTControlCharacters, styleText } from 'node:util'
 import { ControllerError } from '../../machines/errors.ts'
 
 /**
  * The only writer to stdout and stderr, but for the log.
  *
  * Results go to stdout. With `--json` that is exactly one JSON value, an error being `{ "error": { code, message … } }`;
- * otherwise text for people, and errors go to stderr. What comes from outside loses its terminal escapes.
+ * otherwise text for people, and errors go to stderr, red on a terminal that wants colours (`NO_COLOR`, `FORCE_COLOR`). What
+ * comes from outside loses its terminal escapes.
  */
 export interface Output {
   readonly json: boolean
@@ -30,13 +31,15 @@ export const createOutput = (json: boolean): Output => {
     error: ({ code, message, fields }) =>
       json
         ? raw(`${JSON.stringify({ error: { code, message, ...fields } }, undefined, 2)}\n`)
-        : line(`${message}\n(${code})`, 'stderr'),
+        : raw(`${inRed(printable(message).trimEnd())}\n(${code})\n`, 'stderr'),
     flush: async () => {
       await new Promise<void>((resolve) => process.stdout.write('', () => resolve()))
       await new Promise<void>((resolve) => process.stderr.write('', () => resolve()))
     },
   }
 }
+
+const inRed = (text: string): string => styleText('red', text, { stream: process.stderr })
 
 /** Rows of text in columns, each as wide as its widest cell. */
 export const table = (head: readonly string[], rows: readonly (readonly unknown[])[]): string => {

@@ -62,6 +62,17 @@ describe('a wrong command line exits with 2 and begins nothing', () => {
     expect(code).toBe(2)
   })
 
+  it('says so in red only where colours are wanted', async () => {
+    const red = '\u001b[31m'
+    const output = async (env: Record<string, string>) => {
+      await using child = startProcess([main, 'strat'], { cwd: folder, env })
+      await child.exit
+      return child.output()
+    }
+    expect(await output({})).not.toContain(red)
+    expect(await output({ FORCE_COLOR: '1' })).toContain(`${red}unknown command 'strat'`)
+  })
+
   it('says so as one JSON value with --json', async () => {
     const { code, output } = await run('nope', '--json')
     expect(code).toBe(2)
