@@ -76,7 +76,12 @@ export const createLink = (
       fallbackMode: options.from,
       autocommit: false,
     })
-    if (intake.halted('over')) return void source.destroy()
+    if (intake.halted('over')) {
+      // It was opened on a client that is closing; that it cannot begin is what we want, and would end the process.
+      source.on('error', (error) => host.log.debug({ reason: error.message }, 'stream of a closing consumer ended'))
+      source.destroy()
+      return
+    }
     const before = stream
     before?.silence()
     const opened = createStream(source, {
