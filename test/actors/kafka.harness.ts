@@ -42,7 +42,10 @@ export const createHarness = (brokers: string) => {
   }
 
   const start = async (options: Partial<KafkaOptions> & Pick<KafkaOptions, 'topics'>, behaviour: Behaviour = {}) => {
-    const member = await startMember({ ...defaults, groupId: newGroup(), brokers: [brokers], ...options }, behaviour)
+    const member = await startMember(
+      { ...kafkaDefaults, groupId: newGroup(), brokers: [brokers], ...options },
+      behaviour,
+    )
     members.push(member)
     return member
   }
@@ -52,7 +55,7 @@ export const createHarness = (brokers: string) => {
 
 export const newGroup = (): string => `g-${randomBytes(5).toString('hex')}`
 
-const defaults = {
+export const kafkaDefaults = {
   from: 'earliest',
   sessionTimeoutMs: 6_000,
   commitIntervalMs: 50,
