@@ -1,0 +1,103 @@
+import { hostname } from 'node:os'
+import { createActor } from 'xstate'
+import { createWebhookServer } from '../../actors/webhook/server.ts'
+import { controllerMachine, sourceActorId } from '../../machines/controller.ts'
+import type { EventKind, SourceKind } from '../../machines/event.ts'
+import type { JournalHealth } from '../../machines/journal.ts'
+import { sourceMachine } from '../../machines/source.ts'
+import type { ResolvedConfig } from '../config/resolved.ts'
+import { createJobs } from '../jobs/jobs.ts'
+import { createJournal } from '../journal/journal.ts'
+import type { ControllerLog } from '../log.ts'
+import { createMetrics } from '../metrics.ts'
+import { afterJournal, driverOf, withBuiltIn } from './drivers.ts'
+import { journalLogic } from './journalActor.ts'
+import { type LinkParts, linkLogic } from './link.ts'
+
+/** What the parts are built in: the journal's database, and where they log. */
+export interface Surroundings {
+  readonly url: string
+  readonly log: ControllerLog
+}
+
+const kinds: Readonly<Record<SourceKind, EventKind>> = {
+  queue: 'queue.event',
+  database: 'database.trigger',
+  webhook: 'webhook.event',
+}
+
+/** Builds journal, jobs, drivers and the root actor around them. Nothing is opened before the root is started. */
+export const assemble = (config: ResolvedConfig, { url, log }: Surroundings) => {
+  const metrics = createMetrics()
+  const sources = withBuiltIn(config)
+  let health: (now: JournalHealth) => void = () => undefined
+  let journalError: string | undefined
+
+  const journal = createJournal({
+    url,
+    schema: config.journal.schema,
+    migrate: config.journal.migrate,
+    version: config.codeVersion,
+    replicaName: `${hostname()}:${process.pid}`,
+    log: log.child({ actor: 'journal' }),
+    onHealth: (now) => {
+      journalError = now.up ? undefined : now.error.message
+      health(now)
+    },
+  })
+  const jobs = createJobs({
+    handlers: config.handlers,
+    concurrency: config.concurrency,
+    lockWaitMs: config.lockWaitMs,
+    codeVersion: config.codeVersion,
+    ledger: journal.ledger,
+    log: log.child({ actor: 'jobs' }),
+    observe: metrics.observe,
+  })
+  const server = createWebhookServer({ ...config.webhooks, log: log.child({ actor: 'webhooks' }) })
+  const answered = Promise.withResolvers<void>()
+  const links = new Map(
+    Object.entries(sources).map(([name, source]): [string, LinkParts] => [
+      name,
+      {
+        driver: afterJournal(driverOf(source, { intake: journal.intake, journalUrl: url, server }), answered.promise),
+        log: log.child({ actor: sourceActorId(name) }),
+        gauge: (gauge, value, labels) => metrics.gauge(gauge, value, { source: name, ...labels }),
+      },
+    ]),
+  )
+  const machine = controllerMachine.provide({
+    actors: {
+      source: sourceMachine.provide({ actors: { link: linkLogic((name) => links.get(name) as LinkParts) } }),
+      jobs: jobs.logic,
+      journal: journalLogic({
+        journal,
+        log: log.child({ actor: 'journal' }),
+        prepare: async () => {
+          const { prepare } = config
+          if (prepare !== undefined) await journal.intake.transaction(prepare)
+        },
+        onAnswered: answered.resolve,
+        onHealth: (listener) => {
+          health = listener
+        },
+      }),
+    },
+  })
+  const total = config.shutdownTimeoutMs
+  const root = createActor(machine, {
+    id: 'controller',
+    input: {
+      sources: Object.entries(sources).map(([name, { kind, credit }]) => ({ name, kind: kinds[kind], credit })),
+      policy: {
+        preStopMs: config.preStopDelayMs,
+        drainMs: Math.round(total * 0.75),
+        abortMs: Math.round(total * 0.125),
+        closeMs: Math.round(total * 0.125),
+      },
+    },
+  })
+  return { root, journal, jobs: jobs.view, server, metrics, sources, journalError: () => journalError }
+}
+
+export type Assembly = ReturnType<typeof assemble>

@@ -1,0 +1,144 @@
+import { controllerMachine, sourceActorId } from '../../machines/controller.ts'
+import { sourceMachine } from '../../machines/source.ts'
+import type { Probes } from '../admin/target.ts'
+import type { ResolvedConfig } from '../config/resolved.ts'
+import { describeMachine } from '../graph.ts'
+import type { Task } from '../jobs/task.ts'
+import type { DrainReport, SourceStatus, Status } from '../status.ts'
+import { version } from '../version.ts'
+import type { Assembly } from './assembly.ts'
+import { createLocks } from './locks.ts'
+import { drainReport } from './report.ts'
+import type { StateTimes } from './stateTimes.ts'
+
+/** What can be seen of a running controller: all of it read from the root's snapshot, the jobs and the journal. */
+export interface View {
+  status(): Promise<Status>
+  probes(): Probes
+  metrics(): Promise<string>
+  graph(): unknown
+  report(clean: boolean): DrainReport
+  /** The drain has begun; called again it says nothing new. */
+  drainBegan(): void
+}
+
+export const createView = (config: ResolvedConfig, assembly: Assembly, times: StateTimes): View => {
+  const { root, journal, jobs, metrics, sources, journalError } = assembly
+  const startedAt = new Date()
+  const locks = createLocks(config, assembly)
+  let drainSince: number | undefined
+
+  const stateName = (): Status['state'] => {
+    const { value } = root.getSnapshot()
+    return typeof value === 'string' ? value : 'draining'
+  }
+
+  const report = (clean: boolean): DrainReport => {
+    const { context, value } = root.getSnapshot()
+    const now = performance.now()
+    return drainReport({
+      clean,
+      reason: context.reason,
+      phase: typeof value === 'string' ? value : String(Object.values(value)[0]),
+      since: drainSince ?? now,
+      now,
+      budgetMs: config.shutdownTimeoutMs,
+      context,
+      unsettled: jobs.unsettled(),
+    })
+  }
+
+  const probes = (): Probes => {
+    const snapshot = root.getSnapshot()
+    const { context } = snapshot
+    const why: string[] = []
+    if (!snapshot.hasTag('ready')) why.push(`the controller is in ${stateName()}`)
+    if (context.journal !== 'up') why.push('the journal does not answer')
+    for (const [name, { state }] of Object.entries(context.sources)) {
+      const actor = snapshot.children[sourceActorId(name)]
+      const ready = (actor?.getSnapshot() as { hasTag?(tag: string): boolean } | undefined)?.hasTag?.('ready') === true
+      if (!ready) why.push(`source ${name} is in ${state}`)
+    }
+    return { live: snapshot.status === 'active', started: snapshot.hasTag('started'), ready: why.length === 0, why }
+  }
+
+  const parkedCounts = async (): Promise<Readonly<Record<string, number>>> => {
+    if (root.getSnapshot().context.journal !== 'up') return {}
+    return journal.parked.counts().catch(() => ({}))
+  }
+
+  const sourceStatuses = (parked: Readonly<Record<string, number>>): Record<string, SourceStatus> =>
+    Object.fromEntries(
+      Object.entries(root.getSnapshot().context.sources).map(([name, facts]) => [
+        name,
+        {
+          kind: facts.kind,
+          driver: sources[name]?.driver ?? '',
+          state: facts.state,
+          stateSince: (times.since(name) ?? startedAt).toISOString(),
+          accepted: facts.accepted,
+          settled: facts.settled,
+          inFlight: facts.inFlight,
+          parked: parked[name] ?? 0,
+          credit: sources[name]?.credit.events ?? 0,
+          reconnects: facts.reconnects,
+          ...(facts.error === undefined ? {} : { lastError: facts.error }),
+        },
+      ]),
+    )
+
+  const status = async (): Promise<Status> => {
+    const [parked, lockStates] = await Promise.all([parkedCounts(), locks()])
+    const error = journalError()
+    return {
+      name: 'koksmat-controller',
+      version,
+      pid: process.pid,
+      state: stateName(),
+      startedAt: startedAt.toISOString(),
+      sources: sourceStatuses(parked),
+      journal: { state: root.getSnapshot().context.journal, ...(error === undefined ? {} : { error }) },
+      jobs: { running: jobs.running(), waiting: jobs.waiting(), long: longLines(jobs.unsettled()) },
+      locks: lockStates,
+      ...(drainSince === undefined ? {} : { drain: report(false) }),
+    }
+  }
+
+  const render = async (): Promise<string> => {
+    const parked = await parkedCounts()
+    const facts = Object.entries(root.getSnapshot().context.sources)
+    return metrics.render({
+      version,
+      ready: probes().ready,
+      ...(drainSince === undefined ? {} : { drainMs: performance.now() - drainSince }),
+      sources: Object.fromEntries(
+        facts.map(([name, known]) => [name, { ...known, stateMs: times.totals(name), parked: parked[name] ?? 0 }]),
+      ),
+    })
+  }
+
+  const graph = (): unknown => {
+    const { value, children } = root.getSnapshot()
+    return [
+      describeMachine('controller', controllerMachine, value),
+      ...Object.keys(sources).map((name) => {
+        const snapshot = children[sourceActorId(name)]?.getSnapshot() as { value?: unknown } | undefined
+        return describeMachine(sourceActorId(name), sourceMachine, snapshot?.value)
+      }),
+    ]
+  }
+
+  const drainBegan = (): void => {
+    drainSince ??= performance.now()
+  }
+  return { status, probes, metrics: render, graph, report, drainBegan }
+}
+
+const longLines = (unsettled: readonly Task[]): Status['jobs']['long'] => {
+  const now = performance.now()
+  return unsettled.flatMap(({ long, startedAt, event: { id, type }, progress }) =>
+    long && startedAt !== undefined
+      ? [{ id, type, runningMs: Math.round(now - startedAt), ...(progress === undefined ? {} : { progress }) }]
+      : [],
+  )
+}
