@@ -13,14 +13,27 @@ const kind = (name: string, testTimeout: number) => ({
   test: { name, include: [`test/**/*.${name}.test.ts`], testTimeout, hookTimeout: 90_000 },
 })
 
+/** The fault matrix: with the figures of tier P within `npm test`, of tier N by `vitest.faults.config.ts`. */
+const faults = (faultTier: 'P' | 'N') => {
+  const { test, ...project } = kind('faults', 180_000)
+  return { ...project, test: { ...test, provide: { faultTier } } }
+}
+
+const common = {
+  globalSetup: './test/support/servers.ts',
+  setupFiles: './test/support/leakedHandles.ts',
+  runner: './test/support/needyRunner.ts',
+  pool: 'forks' as const,
+  passWithNoTests: false,
+}
+
+/** Everything of `npm run test:faults` but its table: one file after the other, on a machine of its own. */
+export const fullFaults = { ...common, projects: [faults('N')], fileParallelism: false }
+
 export default defineConfig({
   test: {
-    projects: [kind('unit', 10_000), kind('int', 60_000), kind('e2e', 180_000)],
-    globalSetup: './test/support/servers.ts',
-    setupFiles: './test/support/leakedHandles.ts',
-    runner: './test/support/needyRunner.ts',
+    ...common,
+    projects: [kind('unit', 10_000), kind('int', 60_000), kind('e2e', 180_000), faults('P')],
     reporters: ['default', closingLine()],
-    pool: 'forks',
-    passWithNoTests: false,
   },
 })

@@ -1,4 +1,4 @@
-import type { Consumer } from '@platformatic/kafka'
+import type { Consumer, MessagesStream } from '@platformatic/kafka'
 import type { DriverHost, Link } from '../../machines/driver.ts'
 import { ControllerError } from '../../machines/errors.ts'
 import { createCommits } from './commits.ts'
@@ -13,6 +13,7 @@ import { startWatch } from './watch.ts'
 import { settledWithin } from './within.ts'
 
 export type KafkaConsumer = Consumer<Buffer, Buffer, Buffer, Buffer>
+type KafkaMessages = MessagesStream<Buffer, Buffer, Buffer, Buffer>
 
 /**
  * One link: one consumer from connect to lost or disconnect. Rebalances happen inside it.
@@ -70,18 +71,9 @@ export const createLink = (
     if (intake.halted('over')) return
     if (intake.halted('cancelled')) return commits.begin()
     await learnNewPartitions()
-    const source = await consumer.consume({
-      topics: [...options.topics],
-      mode: 'committed',
-      fallbackMode: options.from,
-      autocommit: false,
-    })
-    if (intake.halted('over')) {
-      // It was opened on a client that is closing; that it cannot begin is what we want, and would end the process.
-      source.on('error', (error) => host.log.debug({ reason: error.message }, 'stream of a closing consumer ended'))
-      source.destroy()
-      return
-    }
+    const source = await newStream()
+    if (intake.halted('over')) return void source.destroy()
+    if (source.errored !== null) throw source.errored
     const before = stream
     before?.silence()
     const opened = createStream(source, {
@@ -100,6 +92,23 @@ export const createLink = (
     if (!intake.halted('moving')) commits.begin()
     intake.steer()
   }
+
+  /**
+   * A stream fails at once when its consumer is closed while it is made: before a promise could tell of it, and with
+   * nobody listening for its error that would end the process.
+   */
+  const newStream = (): Promise<KafkaMessages> =>
+    new Promise((resolve, reject) => {
+      const { topics, from: fallbackMode } = options
+      consumer.consume(
+        { topics: [...topics], mode: 'committed', fallbackMode, autocommit: false },
+        (failure, source: KafkaMessages | undefined) => {
+          if (source === undefined) return reject(failure)
+          source.on('error', (error) => host.log.debug({ reason: error.message }, 'stream of records ended'))
+          resolve(source)
+        },
+      )
+    })
 
   /** The library computes fetches from its cached metadata, and cannot with a partition that is not in there. */
   const learnNewPartitions = async (): Promise<void> => {
