@@ -86,13 +86,24 @@ describe('an import that the layout forbids fails the check', () => {
     ['the service imports a test', 'src/a.ts', `import '../test/x.ts'`, 'src-is-not-tested-by-itself'],
     ['the service imports an example', 'src/b.ts', `import '../examples/x.ts'`, 'the-product-stands-alone'],
     ['the service needs a development dependency', 'src/c.ts', `import 'vitest'`, 'shipped-code-has-its-dependencies'],
+    ['the inspector knows the service', 'inspector/a.ts', `import '../src/x.ts'`, 'the-inspector-is-a-guest'],
+    ['the inspector imports a driver', 'inspector/b.ts', `import '../actors/x.ts'`, 'the-inspector-is-a-guest'],
+    ['the inspector runs code of XState', 'inspector/c.ts', `import 'xstate'`, 'the-inspector-takes-no-code-of-xstate'],
+    [
+      'a driver knows the inspector',
+      'actors/b.ts',
+      `import '../inspector/x.ts'`,
+      'the-service-lives-without-the-inspector',
+    ],
     ['an import leads nowhere', 'src/d.ts', `import './nowhere.ts'`, 'nothing-unresolved'],
     ['two modules import each other', 'src/e.ts', `import './f.ts'`, 'no-cycles'],
   ] as const
   let checked: Checked
 
   beforeAll(() => {
-    const others = ['actors', 'src', 'test', 'examples'].map((folder) => [`${folder}/x.ts`, 'export {}'] as const)
+    const others = ['actors', 'src', 'inspector', 'test', 'examples'].map(
+      (folder) => [`${folder}/x.ts`, 'export {}'] as const,
+    )
     const planted = violations.map(([, path, text]) => [path, text] as const)
     checked = checkImports(projectOf([...others, ...planted, ['src/f.ts', `import './e.ts'`]]))
   })
