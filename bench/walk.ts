@@ -61,7 +61,12 @@ export const walk = ({ driver, handler, ledger, events, end }: WalkParts): Run =
     log,
     observe: metrics.observe,
   })
-  const link = linkLogic(() => ({ driver: counting(driver, events, settled.resolve), log, gauge: metrics.gauge }))
+  const link = linkLogic(() => ({
+    driver: counting(driver, events, settled.resolve),
+    log,
+    gauge: metrics.gauge,
+    count: metrics.count,
+  }))
   const machine = controllerMachine.provide({
     actors: { source: sourceMachine.provide({ actors: { link } }), jobs: jobs.logic, journal: openJournal },
   })

@@ -49,6 +49,8 @@ export interface DriverHost {
   lost(error: ControllerError): void
   /** A number worth a metric, e.g. `('kafka_lag', 12, { topic, partition })`; it becomes the gauge `koksmat_<name>`. */
   gauge(name: string, value: number, labels?: Readonly<Record<string, string>>): void
+  /** One more of what only ever grows, e.g. `('webhook_refused', { reason })`; it becomes the counter `koksmat_<name>_total`. */
+  count(name: string, labels?: Readonly<Record<string, string>>): void
 }
 
 export interface Credit {

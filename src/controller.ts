@@ -25,7 +25,10 @@ export interface Controller {
   start(): Promise<void>
   drain(reason: string): void
   abort(reason: string): void
-  /** Resolves when everything is closed. 0: clean, 1: died, 3: aborted with unsettled events. */
+  /**
+   * Resolves when everything is closed, after the last line of the log, the drain report. 0: clean, 1: died, 3: aborted
+   * with unsettled events.
+   */
   readonly stopped: Promise<{ readonly exitCode: 0 | 1 | 3; readonly report: DrainReport }>
   status(): Promise<Status>
   probes(): Probes
@@ -68,6 +71,8 @@ export const createController = (config: ResolvedConfig, { log, folder }: Contro
     }
     async function onStopped(exitCode: 0 | 1 | 3, report: DrainReport): Promise<void> {
       await embedded?.stop()
+      if (report.clean) log.info(report, 'drained')
+      else log.warn(report, 'aborted')
       stopped.resolve({ exitCode, report })
     }
   }

@@ -32,11 +32,7 @@ export const startController = async (
   const controller = createController(config, { log, folder })
   const drain = (): void => controller.drain('asked for by the program')
   signal?.addEventListener('abort', drain, { once: true })
-  void controller.stopped.then(({ report }) => {
-    signal?.removeEventListener('abort', drain)
-    if (report.clean) log.info(report, 'drained')
-    else log.warn(report, 'aborted')
-  })
+  void controller.stopped.then(() => signal?.removeEventListener('abort', drain))
   if (signal?.aborted === true) drain()
   await controller.start()
   return controller

@@ -43,6 +43,8 @@ export interface Metrics {
   observe(source: string, result: Result, seconds: number): void
   /** A driver's own number (`DriverHost.gauge`), as `koksmat_<name>` with its labels. */
   gauge(name: string, value: number, labels?: Readonly<Record<string, string>>): void
+  /** One more of a driver's own events (`DriverHost.count`), as `koksmat_<name>_total` with its labels. */
+  count(name: string, labels?: Readonly<Record<string, string>>): void
   /** The text of a scrape. Scrapes are printed one after the other, each from its own snapshot. */
   render(snapshot: MetricsSnapshot): Promise<string>
 }
@@ -71,6 +73,7 @@ export const createMetrics = (): Metrics => {
   collectDefaultMetrics({ register: registry })
   const durations = createDurations('koksmat_event_duration_seconds', 'From the arrival of an event to its settlement.')
   const driverGauges = new Map<string, Gauge<string>>()
+  const driverCounters = new Map<string, Counter<string>>()
 
   const show = (snapshot: MetricsSnapshot): void => {
     for (const metric of [accepted, settled, inFlight, state, stateSeconds, reconnects, parked]) metric.reset()
@@ -99,6 +102,14 @@ export const createMetrics = (): Metrics => {
         driverGauges.set(name, found)
       }
       found.set(labels, value)
+    },
+    count: (name, labels = {}) => {
+      let found = driverCounters.get(name)
+      if (found === undefined) {
+        found = counter(`koksmat_${name}_total`, 'Counted by the driver of a source.', Object.keys(labels))
+        driverCounters.set(name, found)
+      }
+      found.inc(labels)
     },
     render: (snapshot) => {
       const text = last.then(async () => {

@@ -45,7 +45,6 @@ export const createDoor = (options: WebhookOptions, host: DriverHost, shared: Do
   const secondsToWait = options.rate === undefined ? () => 0 : createTokenBucket(options.rate)
   const waiting = new Set<() => void>()
   const onQuiet: (() => void)[] = []
-  const refusals = new Map<string, number>()
   let isOpen = false
   let isPaused = false
   let isShut = false
@@ -62,9 +61,7 @@ export const createDoor = (options: WebhookOptions, host: DriverHost, shared: Do
 
   const reportRefusal = ({ because, status }: Reply): void => {
     if (because === undefined) return
-    const count = (refusals.get(because) ?? 0) + 1
-    refusals.set(because, count)
-    host.gauge('webhook_refused_total', count, { reason: because })
+    host.count('webhook_refused', { reason: because })
     host.log.debug({ reason: because, status }, 'webhook refused')
   }
 

@@ -18,11 +18,7 @@ export const start = async (path: string | undefined): Promise<number> => {
   const controller = createController(config, { log, folder: process.cwd() })
   const signals = listenForSignals(controller, log)
 
-  const ended = controller.stopped.then(({ exitCode, report }): number => {
-    if (report.clean) log.info(report, 'drained')
-    else log.warn(report, 'aborted')
-    return exitCode
-  })
+  const ended = controller.stopped.then(({ exitCode }) => exitCode)
   const failed = new Promise<number>((resolve) => {
     controller.start().catch((thrown: unknown) => {
       const error = toControllerError(thrown, 'SOURCE_CONNECT_FAILED')

@@ -63,6 +63,7 @@ export const assemble = (config: ResolvedConfig, { url, log }: Surroundings) => 
         driver: afterJournal(driverOf(source, { intake: journal.intake, journalUrl: url, server }), answered.promise),
         log: log.child({ actor: sourceActorId(name) }),
         gauge: (gauge, value, labels) => metrics.gauge(gauge, value, { source: name, ...labels }),
+        count: (counter, labels) => metrics.count(counter, { source: name, ...labels }),
       },
     ]),
   )

@@ -1,5 +1,5 @@
 import { fromCallback } from 'xstate'
-import type { Driver, Link, Log } from '../../machines/driver.ts'
+import type { Driver, DriverHost, Link, Log } from '../../machines/driver.ts'
 import { toControllerError } from '../../machines/errors.ts'
 import type { LinkCommand, LinkFact } from '../../machines/protocol.ts'
 import type { LinkInput } from '../../machines/source.ts'
@@ -12,12 +12,13 @@ import type { LinkInput } from '../../machines/source.ts'
 export interface LinkParts {
   readonly driver: Driver
   readonly log: Log
-  gauge(name: string, value: number, labels?: Readonly<Record<string, string>>): void
+  readonly gauge: DriverHost['gauge']
+  readonly count: DriverHost['count']
 }
 
 export const linkLogic = (partsOf: (source: string) => LinkParts) =>
   fromCallback<LinkCommand, LinkInput>(({ sendBack, receive, input }) => {
-    const { driver, log, gauge } = partsOf(input.name)
+    const { driver, log, gauge, count } = partsOf(input.name)
     let epoch = 0
     let link: Link | undefined
     const tell = (fact: LinkFact): void => sendBack(fact)
@@ -37,6 +38,7 @@ export const linkLogic = (partsOf: (source: string) => LinkParts) =>
           credit: input.credit,
           log,
           gauge,
+          count,
           deliver: (deliveries) => {
             if (mine === epoch) tell({ type: 'link.delivered', deliveries })
           },

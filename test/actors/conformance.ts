@@ -342,6 +342,7 @@ const createHost = (source: string, credit: number): Recorded => {
       breach(lost.length > 1, 'lost twice')
     },
     gauge() {},
+    count() {},
   }
   return {
     host,

@@ -115,6 +115,7 @@ test('a broker that does not answer is SOURCE_TIMED_OUT or SOURCE_CONNECT_FAILED
     deliver() {},
     lost() {},
     gauge() {},
+    count() {},
   }
   await expect(driver.connect(host)).rejects.toThrow(/Kafka/)
   expect(Date.now() - begun).toBeLessThan(8_000)

@@ -41,6 +41,7 @@ link = await driver.connect({
   },
   lost() {},
   gauge() {},
+  count() {},
 })
 
 parentPort?.on('message', async (command: FrozenCommand) => {

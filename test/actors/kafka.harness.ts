@@ -122,6 +122,7 @@ const startMember = async (options: KafkaOptions, { credit = 100, onBatch }: Beh
     },
     lost: (error) => lost.push(error),
     gauge: (name, value, labels) => gauges.set([name, ...Object.values(labels ?? {})].join(' '), value),
+    count: () => {},
   }
   const connected = await createKafkaDriver(options).connect(host)
   link = connected

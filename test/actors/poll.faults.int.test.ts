@@ -38,6 +38,7 @@ const run = async (replica: Replica, options: PollOptions, onEvent: (id: string)
     credit,
     log: silentLog,
     gauge: () => {},
+    count: () => {},
     deliver: (batch) => void settle(batch),
     lost: () => {
       losses++

@@ -150,6 +150,7 @@ export const pollHarness = (): PollHarness => {
       },
       lost: (error) => losses.push(error),
       gauge: () => {},
+      count: () => {},
     }
     const reconnect = async (): Promise<Link> => {
       link = await driver.connect(host)

@@ -34,6 +34,7 @@ const hostFor = (source: string): DriverHost => ({
   deliver: () => {},
   lost: () => {},
   gauge: () => {},
+  count: () => {},
 })
 
 /** The other database under an address by which its sessions can be told. */

@@ -83,6 +83,7 @@ const start = async (queue: string, credit = 10, options: Partial<RabbitmqOption
       },
       lost: (error) => lost.push(error),
       gauge() {},
+      count() {},
     })
     opened.push(link)
     return link

@@ -34,6 +34,7 @@ const connect = async (
     deliver: (batch) => void batches.push(batch),
     lost: (error) => void lost.push(error),
     gauge: () => {},
+    count: () => {},
   }
   const link = await used.connect(host)
   links.push(link)

@@ -328,6 +328,7 @@ describe('the one server', () => {
       deliver: () => {},
       lost: () => {},
       gauge: () => {},
+      count: () => {},
     }
     const driver = createWebhookDriver(defaults, { server, intake: createRememberingIntake() })
     await expect(driver.connect(host)).rejects.toMatchObject({ code: 'PORT_IN_USE' })

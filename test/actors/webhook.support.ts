@@ -101,7 +101,11 @@ export const startWebhook = async (options: StartOptions = {}): Promise<Started>
     lost: (error) => {
       throw error
     },
-    gauge: (_name, value, labels) => void refusals.set(labels?.['reason'] ?? '', value),
+    gauge: () => {},
+    count: (_name, labels = {}) => {
+      const { reason = '' } = labels
+      refusals.set(reason, (refusals.get(reason) ?? 0) + 1)
+    },
   }
   const resolved: WebhookOptions = { ...defaults, ...rest }
   const link = await createWebhookDriver(resolved, { server, intake: options.journal ?? intake }).connect(host)

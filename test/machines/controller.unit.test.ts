@@ -130,7 +130,12 @@ const replay = () => {
   let failJournal: () => void = nothing
   let failJobs: () => void = nothing
   let silentJournal = false
-  const link = linkLogic((name) => ({ driver: (drivers[name] as FakeDriver).driver, log, gauge: nothing }))
+  const link = linkLogic((name) => ({
+    driver: (drivers[name] as FakeDriver).driver,
+    log,
+    gauge: nothing,
+    count: nothing,
+  }))
   const settle = ({ source, delivery }: { source: string; delivery: Delivery }, released: boolean): JobsSettled => ({
     type: 'jobs.settled',
     batches: [

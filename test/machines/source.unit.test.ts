@@ -127,7 +127,7 @@ const replay = (): Replay => {
   const arrived: Delivery[] = []
   let output: SourceOutput | undefined
   const log = { debug: nothing, info: nothing, warn: nothing, error: nothing }
-  const link = linkLogic(() => ({ driver: fake.driver, log, gauge: nothing }))
+  const link = linkLogic(() => ({ driver: fake.driver, log, gauge: nothing, count: nothing }))
   const parent = setup({
     types: { events: {} as EventArrived | SourceMoved },
     actors: { source: sourceMachine.provide({ actors: { link } }) },

@@ -90,7 +90,13 @@ describe('a scrape', () => {
   test("has the drivers' own numbers under their name", async () => {
     metrics.gauge('kafka_lag', 12, { source: 'stock', topic: 't', partition: '0' })
     metrics.gauge('kafka_lag', 3, { source: 'stock', topic: 't', partition: '0' })
+    for (const reason of ['forged', 'stale', 'forged']) metrics.count('webhook_refused', { source: 'github', reason })
     const text = await metrics.render(snapshot(10))
+    expect(text).toContain('# TYPE koksmat_webhook_refused_total counter\n')
+    expect(series(text, 'koksmat_webhook_refused_total')).toEqual({
+      'source="github",reason="forged"': 2,
+      'source="github",reason="stale"': 1,
+    })
     expect(series(text, 'koksmat_kafka_lag')).toEqual({ 'source="stock",topic="t",partition="0"': 3 })
   })
 })
