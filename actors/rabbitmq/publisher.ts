@@ -46,6 +46,8 @@ export const createRabbitmqPublisher = (url: string): RabbitmqPublisher => {
     const connection = await openConnection({ url, heartbeatSeconds: 5, connectTimeoutMs: 10_000 })
     const channel = await connection.within(connection.model.createConfirmChannel())
     const returned = new Set<string>()
+    // One listener for each message under way.
+    channel.setMaxListeners(0)
     channel.on('error', () => {})
     channel.on('return', ({ properties }) => returned.add(String(properties.messageId)))
     channel.on('close', () => {

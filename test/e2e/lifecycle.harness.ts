@@ -26,8 +26,16 @@ export interface World extends AsyncDisposable {
   /** Waits until every source of the running controller is up. */
   ready(): Promise<void>
   admin<Answer>(path: string, body?: object): Promise<Answer>
+  readonly port: number
+  readonly adminPort: number
+  /** Sends one event through an entrance; resolves when that has confirmed it. */
+  send(entrance: Entrance, id: string, sent?: Sent): Promise<unknown>
+  /** Sends bytes as they are, without attributes of an event. */
+  sendRaw(entrance: 'rabbit' | 'record', body: string | Uint8Array): Promise<unknown>
   /** Puts an event of this type into the table queue. */
   enqueue(id: string, type: string): Promise<unknown>
+  /** The HTTP status of a probe; 0 where nobody answers. */
+  probe(path: '/livez' | '/readyz' | '/startupz'): Promise<number>
   /** Sends through all five entrances until it is told to stop; resolves when the last one has been answered. */
   load(): { stop(): Promise<void> }
   /** True when nothing waits, is leased or in flight, and the counters of the product agree. */
@@ -36,20 +44,40 @@ export interface World extends AsyncDisposable {
   inRabbit(): Promise<number>
 }
 
-export const createWorld = async (): Promise<World> => {
+/** Where the servers are, when they are not those that all tests share. */
+export interface Servers {
+  readonly databaseUrl?: string
+  readonly amqpUrl?: string
+  readonly kafkaBrokers?: string
+}
+
+/** What is sent, when it is not the event that each entrance has a handler for. */
+export interface Sent {
+  readonly type?: string
+  /** Added to the id, which the oracle looks for. */
+  readonly data?: object
+}
+
+export type Entrance = 'table' | 'row' | 'hook' | 'rabbit' | 'record'
+
+export const createWorld = async (servers: Servers = {}): Promise<World> => {
+  const { databaseUrl = inject('databaseUrl'), amqpUrl = inject('amqpUrl') } = servers
+  const { kafkaBrokers = inject('kafkaBrokers') } = servers
   const name = `life_${randomBytes(4).toString('hex')}`
   const journal = `${name}_journal`
-  const brokers = inject('kafkaBrokers').split(',')
+  const brokers = kafkaBrokers.split(',')
   const [port, adminPort] = [await freePort(), await freePort()]
-  const database = new Pool({ connectionString: inject('databaseUrl'), max: 4 })
+  const database = new Pool({ connectionString: databaseUrl, max: 4 })
+  database.on('error', () => undefined)
   await database.query(`create schema ${name};
     create table ${name}.effects (id text primary key, seq bigint generated always as identity);
     create table ${name}.executions (id text, attempt integer, pid integer, at timestamptz default clock_timestamp());
-    create table ${name}.rows (id text primary key, status text not null default 'new');
+    create table ${name}.rows (id text primary key, status text not null default 'new', type text default 'row.inserted');
+    create table ${name}.weights (bytes bigint, at timestamptz default clock_timestamp());
     create table ${name}.mended (at timestamptz);`)
   const kafkaAdmin = new Admin({ clientId: 'test', bootstrapBrokers: brokers })
   await kafkaAdmin.createTopics({ topics: [name], partitions: 3, replicas: 1 })
-  const rabbit = createRabbitmqPublisher(inject('amqpUrl'))
+  const rabbit = createRabbitmqPublisher(amqpUrl)
   const records = createKafkaPublisher(brokers)
   const ledger = createLedger()
   const controllers: DrivenProcess[] = []
@@ -60,32 +88,37 @@ export const createWorld = async (): Promise<World> => {
     [`${prefix}source`]: 'test',
     [`${prefix}type`]: type,
   })
-  const enqueue = (id: string, type: string) =>
-    database.query(`select ${journal}.enqueue($1, $2, $3::json, $4)`, [name, type, JSON.stringify({ id }), id])
-  const entrances: Readonly<Record<string, (id: string) => Promise<unknown>>> = {
-    table: (id) => enqueue(id, 'table.queued'),
-    row: (id) => database.query(`insert into ${name}.rows (id) values ($1)`, [id]),
-    hook: async (id) => {
-      const headers = { 'content-type': 'application/json', 'x-id': id }
+  const entrances: Readonly<Record<Entrance, (id: string, sent?: Sent) => Promise<unknown>>> = {
+    table: (id, { type = 'table.queued', data } = {}) =>
+      database.query(`select ${journal}.enqueue($1, $2, $3::json, $4)`, [
+        name,
+        type,
+        JSON.stringify({ id, ...data }),
+        id,
+      ]),
+    row: (id, { type = 'row.inserted' } = {}) =>
+      database.query(`insert into ${name}.rows (id, type) values ($1, $2)`, [id, type]),
+    hook: async (id, { type = 'hook.called', data } = {}) => {
+      const headers = { 'content-type': 'application/json', 'x-id': id, 'x-type': type }
       const response = await fetch(`http://127.0.0.1:${port}/hook`, {
         method: 'POST',
         headers,
-        body: JSON.stringify({ id }),
+        body: JSON.stringify({ id, ...data }),
         signal: AbortSignal.timeout(10_000),
       })
       await response.text()
       if (!response.ok) throw new Error(`answered ${response.status}`)
     },
-    rabbit: (id) =>
-      rabbit.publish('', name, JSON.stringify({ id }), {
+    rabbit: (id, { type = 'rabbit.sent', data } = {}) =>
+      rabbit.publish('', name, JSON.stringify({ id, ...data }), {
         messageId: id,
-        headers: attributes('cloudEvents:', id, 'rabbit.sent'),
+        headers: attributes('cloudEvents:', id, type),
       }),
-    record: (id) =>
+    record: (id, { type = 'record.logged', data } = {}) =>
       records.publish(name, [
         {
-          value: JSON.stringify({ id }),
-          headers: { 'content-type': 'application/json', ...attributes('ce_', id, 'record.logged') },
+          value: JSON.stringify({ id, ...data }),
+          headers: { 'content-type': 'application/json', ...attributes('ce_', id, type) },
         },
       ]),
   }
@@ -109,18 +142,29 @@ export const createWorld = async (): Promise<World> => {
     name,
     database,
     ledger,
-    enqueue,
+    port,
+    adminPort,
+    send: (entrance, id, sent) => entrances[entrance](id, sent),
+    sendRaw: (entrance, body) =>
+      entrance === 'rabbit' ? rabbit.publish('', name, body) : records.publish(name, [{ value: Buffer.from(body) }]),
+    enqueue: (id, type) => entrances.table(id, { type }),
+    probe: async (path) => {
+      const response = await fetch(`http://127.0.0.1:${adminPort}${path}`).catch(() => undefined)
+      await response?.text()
+      return response?.status ?? 0
+    },
     admin,
     async start(env = {}) {
       const controller = startProcess([main, 'start', config], {
         env: {
-          DATABASE_URL: inject('databaseUrl'),
-          AMQP_URL: inject('amqpUrl'),
-          KAFKA_BROKERS: inject('kafkaBrokers'),
+          DATABASE_URL: databaseUrl,
+          AMQP_URL: amqpUrl,
+          KAFKA_BROKERS: kafkaBrokers,
           KOKSMAT_JOURNAL_SCHEMA: journal,
           KOKSMAT_ADMIN_PORT: String(adminPort),
           PORT: String(port),
           LIFECYCLE_NAME: name,
+          LIFECYCLE_DATABASE_URL: databaseUrl,
           ...env,
         },
       })
@@ -135,7 +179,7 @@ export const createWorld = async (): Promise<World> => {
       let going = true
       const senders = Object.entries(entrances).map(async ([entrance, deliver]) => {
         for (let n = 1; going; n++) {
-          await ledger.send(`${entrance}-${ledger.attempted.size}-${n}`, deliver)
+          await ledger.send(`${entrance}-${ledger.attempted.size}-${n}`, (id) => deliver(id))
           await sleep(25)
         }
       })
@@ -155,7 +199,7 @@ export const createWorld = async (): Promise<World> => {
       return rows.length === 0 && waiting.rows.length === 0 && facts.every(({ inFlight }) => inFlight === 0)
     },
     async inRabbit() {
-      const connection = await connect(inject('amqpUrl'))
+      const connection = await connect(amqpUrl)
       try {
         return (await (await connection.createChannel()).checkQueue(name)).messageCount
       } finally {
@@ -165,7 +209,7 @@ export const createWorld = async (): Promise<World> => {
     async [Symbol.asyncDispose]() {
       await Promise.all(controllers.map((controller) => controller.end()))
       await Promise.all([rabbit.close(), records.close()])
-      const connection = await connect(inject('amqpUrl'))
+      const connection = await connect(amqpUrl)
       await (await connection.createChannel()).deleteQueue(name)
       await connection.close()
       await kafkaAdmin.deleteTopics({ topics: [name] })
