@@ -1,28 +1,48 @@
+import type { ServerKind } from '../test/support/serverKinds.ts'
+
 /**
- * A workload is the same work done by several sides: the controller, and where there is one the bare client that a
- * reader might have written instead. Sides take turns within one run, so that a busy machine is busy for all of them.
+ * A workload is the same work done by several sides: the controller, the bare client that a reader might have written
+ * instead, and other products. Each side lives in a process of its own, so that memory, compiled code and garbage are
+ * its own; they take turns, so that a busy machine is busy for all of them.
  */
 export interface Workload {
   readonly name: string
+  /** One line: what is done, and what it is compared with. */
+  readonly about: string
   /** Events of one run of one side. */
   readonly events: number
-  /** The least the controller should reach: events/s, or a share of what the bare client does. */
-  readonly goal: { readonly perSecond: number } | { readonly ofBare: number }
-  /** What all runs share: servers, tables. */
-  open(): Promise<Bench>
+  readonly servers: readonly ServerKind[]
+  /** `controller` is measured by the goals, `bare` is what it is compared with. */
+  readonly sides: Readonly<Record<string, OpenSide>>
+  readonly goals: readonly Goal[]
 }
 
-export interface Bench {
-  readonly controller: Side
-  readonly bare?: Side
+/** What the controller should reach. */
+export type Goal =
+  | { readonly perSecond: number }
+  | { readonly ofBare: number }
+  | { readonly cpuOfBare: number }
+  | { readonly p99Ms: number }
+  /** Faster than another side of the workload, where that one runs. */
+  | { readonly aheadOf: string }
+
+/** Opens what all runs of one side share: connections, tables, queues. */
+export type OpenSide = (events: number) => Promise<Side>
+
+export interface Side {
+  /** Makes one run ready: fills queues, opens connections. Nothing of that is measured. */
+  prepare(): Promise<Run>
   close(): Promise<void>
 }
 
-/** Makes one run ready: fills queues, opens connections. Nothing of that is measured. */
-export type Side = () => Promise<Run>
-
 export interface Run {
   /** The measured part; resolves when the last event is settled. */
-  go(): Promise<void>
+  go(): Promise<Latency | undefined>
   end(): Promise<void>
+}
+
+/** As whoever sends sees it. */
+export interface Latency {
+  readonly p50Ms: number
+  readonly p99Ms: number
 }

@@ -1,7 +1,11 @@
-import type { Delivery, Driver } from '../machines/driver.ts'
+import type { Delivery, Driver } from '../../machines/driver.ts'
 
 /** A broker without IO: a batch whenever there is credit for a whole one, in a turn of its own as a socket would. */
-export const createFakeDriver = (events: number, batchSize: number): Driver => ({
+export const createFakeDriver = (
+  events: number,
+  batchSize: number,
+  typeOf: (no: number) => string = () => 'bench.event',
+): Driver => ({
   kind: 'queue.event',
   connect: async (host) => {
     let next = 0
@@ -17,7 +21,7 @@ export const createFakeDriver = (events: number, batchSize: number): Driver => (
       turn = undefined
       if (!consuming) return
       const size = Math.min(batchSize, events - next)
-      const batch = Array.from({ length: size }, () => deliveryOf(host.source, ++next))
+      const batch = Array.from({ length: size }, () => deliveryOf(host.source, ++next, typeOf))
       inFlight += size
       host.deliver(batch)
       look()
@@ -46,14 +50,14 @@ export const createFakeDriver = (events: number, batchSize: number): Driver => (
   },
 })
 
-const deliveryOf = (via: string, no: number): Delivery => ({
+const deliveryOf = (via: string, no: number, typeOf: (no: number) => string): Delivery => ({
   receipt: no,
   bytes: 100,
   redelivered: false,
   event: {
     id: String(no),
     source: `koksmat:${via}`,
-    type: 'bench.event',
+    type: typeOf(no),
     data: { no },
     kind: 'queue.event',
     via,

@@ -1,23 +1,23 @@
 import { createActor, fromCallback } from 'xstate'
-import { controllerMachine } from '../machines/controller.ts'
-import type { Driver } from '../machines/driver.ts'
-import type { Ledger } from '../machines/journal.ts'
-import type { JournalCommand, JournalFact } from '../machines/protocol.ts'
-import { sourceMachine } from '../machines/source.ts'
-import type { ResolvedHandler } from '../src/config/resolved.ts'
-import { createJobs } from '../src/jobs/jobs.ts'
-import { createLog } from '../src/log.ts'
-import { createMetrics } from '../src/metrics.ts'
-import { linkLogic } from '../src/runtime/link.ts'
-import type { Run } from './workload.ts'
+import { controllerMachine } from '../../machines/controller.ts'
+import type { Driver } from '../../machines/driver.ts'
+import type { Ledger } from '../../machines/journal.ts'
+import type { JournalCommand, JournalFact } from '../../machines/protocol.ts'
+import { sourceMachine } from '../../machines/source.ts'
+import type { ResolvedHandler } from '../../src/config/resolved.ts'
+import { createJobs } from '../../src/jobs/jobs.ts'
+import { createLog } from '../../src/log.ts'
+import { createMetrics } from '../../src/metrics.ts'
+import { linkLogic } from '../../src/runtime/link.ts'
+import type { Run } from '../workload.ts'
 
 /**
- * The whole walk of an event, put together as `src/controller.ts` does it, around one driver and one handler; without
+ * The whole walk of an event, put together as `src/controller.ts` does it, around one driver; without
  * the admin port, and with a journal that whoever calls opens and closes.
  */
 export interface WalkParts {
   readonly driver: Driver
-  readonly handler: ResolvedHandler
+  readonly handlers: readonly ResolvedHandler[]
   readonly ledger: Ledger
   /** The run is over when so many deliveries have come back to the driver. */
   readonly events: number
@@ -49,11 +49,11 @@ const openJournal = fromCallback<JournalCommand>(({ sendBack, receive }) => {
   tell({ type: 'journal.up' })
 })
 
-export const walk = ({ driver, handler, ledger, events, end }: WalkParts): Run => {
+export const walk = ({ driver, handlers, ledger, events, end }: WalkParts): Run => {
   const settled = Promise.withResolvers<void>()
   const stopped = Promise.withResolvers<void>()
   const jobs = createJobs({
-    handlers: [handler],
+    handlers,
     concurrency: 16,
     lockWaitMs: 10_000,
     codeVersion: 'bench',
@@ -77,6 +77,7 @@ export const walk = ({ driver, handler, ledger, events, end }: WalkParts): Run =
     go: async () => {
       root.start()
       await settled.promise
+      return undefined
     },
     end: async () => {
       root.send({ type: 'controller.drain', reason: 'bench' })

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
-import { createJournal, type Journal } from '../src/journal/journal.ts'
-import { createLog } from '../src/log.ts'
-import { serverFor } from './servers.ts'
+import { createJournal, type Journal } from '../../src/journal/journal.ts'
+import { createLog } from '../../src/log.ts'
+import { addressOf } from './servers.ts'
 
-/** A database with one open journal in a schema of its own, and a connection for the bare client. */
+/** One open journal in a schema of its own, and a connection beside it. */
 export interface BenchJournal {
   readonly journal: Journal
   readonly schema: string
@@ -13,11 +13,11 @@ export interface BenchJournal {
 }
 
 export const openBenchJournal = async (): Promise<BenchJournal> => {
-  const server = await serverFor('postgres')
+  const url = addressOf('postgres')
   const schema = `bench_${randomUUID().slice(0, 8)}`
-  const client = new pg.Client({ connectionString: server.url })
+  const client = new pg.Client({ connectionString: url })
   await client.connect()
-  const journal = createJournal({ ...closedJournal, url: server.url, schema })
+  const journal = createJournal({ ...closedJournal, url, schema })
   await journal.open()
   return {
     journal,
@@ -27,7 +27,6 @@ export const openBenchJournal = async (): Promise<BenchJournal> => {
       await journal.close()
       await client.query(`drop schema ${schema} cascade`)
       await client.end()
-      await server.stop()
     },
   }
 }

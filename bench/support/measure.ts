@@ -1,0 +1,61 @@
+import type { Latency, Run } from '../workload.ts'
+
+/** What one run cost the process of its side; servers and senders are not counted. */
+export interface Measured extends Partial<Latency> {
+  readonly perSecond: number
+  readonly cpuMicrosPerEvent: number
+  /** Largest resident set seen during the run. */
+  readonly peakMegabytes: number
+}
+
+const sampleMs = 20
+
+export const measure = async (events: number, run: Run): Promise<Measured> => {
+  let peak = process.memoryUsage.rss()
+  const sample = (): void => {
+    peak = Math.max(peak, process.memoryUsage.rss())
+  }
+  const sampler = setInterval(sample, sampleMs)
+  const cpuBefore = process.cpuUsage()
+  const startedAt = performance.now()
+  const latency = await run.go()
+  const seconds = (performance.now() - startedAt) / 1_000
+  const { user, system } = process.cpuUsage(cpuBefore)
+  clearInterval(sampler)
+  sample()
+  return {
+    perSecond: events / seconds,
+    cpuMicrosPerEvent: (user + system) / events,
+    peakMegabytes: peak / 2 ** 20,
+    ...latency,
+  }
+}
+
+/** Each number's own median. */
+export const medianOf = (runs: readonly Measured[]): Measured => {
+  const median = (of: (run: Measured) => number | undefined, digits: number): number | undefined => {
+    const sorted = runs
+      .map(of)
+      .filter((value) => value !== undefined)
+      .sort((a, b) => a - b)
+    const middle = sorted[Math.floor(sorted.length / 2)]
+    return middle === undefined ? undefined : Math.round(middle * 10 ** digits) / 10 ** digits
+  }
+  const p50Ms = median((run) => run.p50Ms, 1)
+  const p99Ms = median((run) => run.p99Ms, 1)
+  return {
+    perSecond: median((run) => run.perSecond, 0) ?? 0,
+    cpuMicrosPerEvent: median((run) => run.cpuMicrosPerEvent, 1) ?? 0,
+    peakMegabytes: median((run) => run.peakMegabytes, 0) ?? 0,
+    ...(p50Ms === undefined || p99Ms === undefined ? {} : { p50Ms, p99Ms }),
+  }
+}
+
+/** Of sorted values. */
+export const percentile = (sorted: readonly number[], share: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
+
+export const latencyOf = (millis: readonly number[]): Latency => {
+  const sorted = millis.toSorted((a, b) => a - b)
+  return { p50Ms: percentile(sorted, 0.5), p99Ms: percentile(sorted, 0.99) }
+}

@@ -1,0 +1,126 @@
+import { randomUUID } from 'node:crypto'
+import { Admin, Consumer } from '@platformatic/kafka'
+import { createKafkaPublisher } from '../../actors/kafka/publisher.ts'
+import { createKafkaDriver } from '../../actors/kafka.ts'
+import { openBenchJournal } from '../support/journal.ts'
+import { addressOf } from '../support/servers.ts'
+import { handlerOf, walk } from '../support/walk.ts'
+import type { OpenSide, Run, Workload } from '../workload.ts'
+
+const partitions = 4
+const batchSize = 1_000
+const commitEach = 1_000
+
+interface OwnTopic {
+  readonly brokers: string[]
+  readonly topic: string
+  /** The records stay: each run reads them as a group of its own. */
+  close(): Promise<void>
+}
+
+export const openOwnTopic = async (events: number): Promise<OwnTopic> => {
+  const brokers = [addressOf('kafka')]
+  const topic = `bench-${randomUUID()}`
+  const admin = new Admin({ clientId: 'bench', bootstrapBrokers: brokers, retries: 5, retryDelay: 200 })
+  await admin.createTopics({ topics: [topic], partitions, replicas: 1 })
+  const publisher = createKafkaPublisher(brokers)
+  for (let first = 1; first <= events; first += batchSize) {
+    const size = Math.min(batchSize, events - first + 1)
+    const partition = Math.floor(first / batchSize) % partitions
+    await publisher.publish(
+      topic,
+      Array.from({ length: size }, (_, index) => ({
+        partition,
+        value: JSON.stringify({ no: first + index, note: 'x'.repeat(100) }),
+      })),
+    )
+  }
+  await publisher.close()
+  return {
+    brokers,
+    topic,
+    close: async () => {
+      await admin.deleteTopics({ topics: [topic] })
+      await admin.close()
+    },
+  }
+}
+
+const controller: OpenSide = async (events) => {
+  const { brokers, topic, close } = await openOwnTopic(events)
+  // The first records of each partition may have been begun by a process that died: their runs are recorded.
+  const { journal, close: closeJournal } = await openBenchJournal()
+  const handlers = [handlerOf(async () => undefined)]
+  return {
+    prepare: async () => {
+      const driver = createKafkaDriver({
+        brokers,
+        topics: [topic],
+        groupId: `bench-${randomUUID()}`,
+        from: 'earliest',
+        sessionTimeoutMs: 10_000,
+        commitIntervalMs: 200,
+        clientId: 'bench',
+        maxBytesPerPartition: 262_144,
+        maxEventBytes: 1_048_576,
+        connectTimeoutMs: 10_000,
+      })
+      return walk({ driver, handlers, ledger: journal.ledger, events })
+    },
+    close: async () => {
+      await Promise.all([close(), closeJournal()])
+    },
+  }
+}
+
+const bare: OpenSide = async (events) => {
+  const { brokers, topic, close } = await openOwnTopic(events)
+  return { prepare: async () => bareConsumer(brokers, topic, events), close }
+}
+
+const bareConsumer = async (brokers: string[], topic: string, events: number): Promise<Run> => {
+  const consumer = new Consumer({
+    clientId: 'bench',
+    groupId: `bench-${randomUUID()}`,
+    bootstrapBrokers: brokers,
+    autocommit: false,
+    maxBytes: 1_048_576,
+    maxBytesPerPartition: 1_048_576,
+    maxWaitTime: 500,
+  })
+  const go = async (): Promise<undefined> => {
+    const stream = await consumer.consume({ topics: [topic], mode: 'committed', fallbackMode: 'earliest' })
+    let seen = 0
+    const next = new Map<number, bigint>()
+    let committing: Promise<void> = Promise.resolve()
+    const commit = (): void => {
+      const offsets = [...next].map(([partition, offset]) => ({ topic, partition, offset, leaderEpoch: -1 }))
+      next.clear()
+      committing = committing.then(() => consumer.commit({ offsets }))
+    }
+    await new Promise<void>((resolve, reject) => {
+      stream.on('error', reject)
+      stream.on('data', ({ partition, offset, value }) => {
+        JSON.parse(value.toString())
+        next.set(partition, offset + 1n)
+        seen++
+        if (seen % commitEach === 0 || seen === events) commit()
+        if (seen === events) resolve()
+      })
+    })
+    await committing
+    await stream.close()
+    return undefined
+  }
+  return { go, end: () => consumer.close(true) }
+}
+
+export const kafka: Workload = {
+  name: 'kafka',
+  about:
+    'records of four partitions, against a bare @platformatic/kafka consumer that parses each and commits each thousand',
+  events: 200_000,
+  servers: ['kafka', 'postgres'],
+  goals: [{ ofBare: 0.4 }, { ofBare: 0.5 }, { perSecond: 100_000 }],
+  sides: { controller, bare },
+}

@@ -1,0 +1,155 @@
+import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto'
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import express, { type Request } from 'express'
+import pg from 'pg'
+import { createWebhookServer } from '../../actors/webhook/server.ts'
+import { github } from '../../actors/webhook/signatures/hmac.ts'
+import { createWebhookDriver } from '../../actors/webhook.ts'
+import { createLog } from '../../src/log.ts'
+import { openBenchJournal } from '../support/journal.ts'
+import { startSender } from '../support/sender.ts'
+import { addressOf } from '../support/servers.ts'
+import { handlerOf, walk } from '../support/walk.ts'
+import type { Latency, OpenSide, Run, Side, Workload } from '../workload.ts'
+
+const path = '/hooks/bench'
+const secret = 'bench-secret-of-24-bytes-'
+const connections = 64
+const log = createLog({ level: 'silent', format: 'json' })
+
+/** The sender is started before and not measured, its requests are; then `work` waits for what they set off. */
+const sent = async (requests: number, port: () => number, begin: () => Promise<() => Promise<void>>): Promise<Run> => {
+  const sender = await startSender()
+  const go = async (): Promise<Latency> => {
+    const finished = await begin()
+    const latency = await sender.send({ port: port(), path, secret, requests, connections })
+    await finished()
+    return latency
+  }
+  return { go, end: sender.end }
+}
+
+const controller: OpenSide = async (events) => {
+  const { journal, close, client, schema } = await openBenchJournal()
+  const handlers = [handlerOf(async () => undefined)]
+  const server = createWebhookServer({ host: '127.0.0.1', port: 0, log })
+  const port = (): number => server.address()?.port ?? 0
+  const options = { path, method: 'POST', signature: github(secret), type: 'bench.event', reply: 'accepted' } as const
+  return {
+    prepare: async () => {
+      await client.query(`truncate ${schema}.seen`)
+      const driver = createWebhookDriver(
+        { ...options, maxBodyBytes: 65_536, timeoutMs: 10_000 },
+        { server, intake: journal.intake },
+      )
+      const root = walk({ driver, handlers, ledger: journal.ledger, events })
+      const run = await sent(events, port, async () => {
+        const settled = root.go()
+        while (port() === 0) await new Promise(setImmediate)
+        return async () => void (await settled)
+      })
+      return {
+        go: run.go,
+        end: async () => {
+          await run.end()
+          await root.end()
+        },
+      }
+    },
+    close,
+  }
+}
+
+type Store = (row: Row) => Promise<unknown>
+
+interface Row {
+  readonly id: string
+  readonly data: string
+}
+
+/** What one would write by hand: Express, raw body, HMAC, an insert, 202. */
+const expressSide =
+  (storeOf: (pool: pg.Pool, table: string) => Store): OpenSide =>
+  async (events): Promise<Side> => {
+    const pool = new pg.Pool({ connectionString: addressOf('postgres'), max: 10 })
+    const table = `bench_${randomUUID().slice(0, 8)}`
+    await pool.query(`create table ${table} (id text primary key, data json, accepted_at timestamptz default now())`)
+    const store = storeOf(pool, table)
+    const app = express()
+    app.post(path, express.raw({ type: 'application/json' }), async (request, response) => {
+      const body: Buffer = request.body
+      if (!isSigned(request, body)) return void response.status(401).end()
+      const id = request.get('x-github-delivery') ?? randomUUID()
+      const data = body.toString()
+      JSON.parse(data)
+      await store({ id, data })
+      response.status(202).json({ id })
+    })
+    const server: Server = app.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    return {
+      prepare: async () => {
+        await pool.query(`truncate ${table}`)
+        return sent(
+          events,
+          () => port,
+          async () => async () => undefined,
+        )
+      },
+      close: async () => {
+        server.close()
+        server.closeAllConnections()
+        await pool.query(`drop table ${table}`)
+        await pool.end()
+      },
+    }
+  }
+
+const isSigned = (request: Request, body: Buffer): boolean => {
+  const expected = Buffer.from(`sha256=${createHmac('sha256', secret).update(body).digest('hex')}`)
+  const given = Buffer.from(request.get('x-hub-signature-256') ?? '')
+  return expected.length === given.length && timingSafeEqual(expected, given)
+}
+
+/** A group forms while the one before it is under way. */
+const grouping = (pool: pg.Pool, table: string): Store => {
+  let waiting: { row: Row; done: PromiseWithResolvers<void> }[] = []
+  let isUnderWay = false
+  const flush = async (): Promise<void> => {
+    isUnderWay = true
+    while (waiting.length > 0) {
+      const group = waiting
+      waiting = []
+      await pool.query(
+        `insert into ${table} (id, data) select * from unnest($1::text[], $2::json[]) on conflict do nothing`,
+        [group.map(({ row }) => row.id), group.map(({ row }) => row.data)],
+      )
+      for (const { done } of group) done.resolve()
+    }
+    isUnderWay = false
+  }
+  return (row) => {
+    const done = Promise.withResolvers<void>()
+    waiting.push({ row, done })
+    if (!isUnderWay) void flush()
+    return done.promise
+  }
+}
+
+const oneByOne =
+  (pool: pg.Pool, table: string): Store =>
+  ({ id, data }) =>
+    pool.query(`insert into ${table} (id, data) values ($1, $2) on conflict do nothing`, [id, data])
+
+export const webhook: Workload = {
+  name: 'webhook',
+  about:
+    'signed webhooks, durable before their 202 and then handled, against Express with grouped inserts and no handling',
+  events: 20_000,
+  servers: ['postgres'],
+  goals: [{ ofBare: 0.8 }, { ofBare: 0.9 }, { p99Ms: 50 }],
+  sides: { controller, bare: expressSide(grouping), 'express, an insert each': expressSide(oneByOne) },
+}
