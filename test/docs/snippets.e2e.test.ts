@@ -10,6 +10,13 @@ import { startProcess } from '../support/processDriver.ts'
  */
 const project = resolve(import.meta.dirname, '../..')
 
+/** What a user imports, and the source that stands for it here. */
+const entries: Readonly<Record<string, string>> = {
+  'koksmat-controller': 'src/index.ts',
+  'koksmat-controller/machines': 'machines/index.ts',
+  'koksmat-controller/testing': 'src/testing.ts',
+}
+
 interface Snippet {
   readonly where: string
   readonly file: string
@@ -37,7 +44,7 @@ beforeAll(async () => {
   const compilerOptions = {
     isolatedDeclarations: false,
     declaration: false,
-    paths: { 'koksmat-controller': ['../src/index.ts'], 'koksmat-controller/machines': ['../machines/index.ts'] },
+    paths: Object.fromEntries(Object.entries(entries).map(([name, file]) => [name, [`../${file}`]])),
   }
   const include = snippets.map(({ file }) => file)
   writeFileSync(
@@ -63,9 +70,10 @@ test.each(snippets)('the snippet at $where is accepted by the compiler', ({ file
 test.each(snippets.filter(({ code }) => code.startsWith('// run\n')))(
   'the snippet at $where runs',
   async ({ file }) => {
-    const sources = pathToFileURL(join(project, 'src/index.ts')).href
+    const sources = Object.entries(entries).map(([name, path]) => [name, pathToFileURL(join(project, path)).href])
     const hook = `import { registerHooks } from 'node:module'
-    registerHooks({ resolve: (name, context, next) => next(name === 'koksmat-controller' ? '${sources}' : name, context) })`
+    const sources = ${JSON.stringify(Object.fromEntries(sources))}
+    registerHooks({ resolve: (name, context, next) => next(sources[name] ?? name, context) })`
     const imported = `data:text/javascript,${encodeURIComponent(hook)}`
     await using runner = startProcess(['--import', imported, join(folder, file)], { cwd: folder })
     expect(await runner.exit, runner.output()).toMatchObject({ code: 0 })

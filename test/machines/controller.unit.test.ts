@@ -1,16 +1,23 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { type AnyMachineSnapshot, createActor, type EventObject, fromCallback, SimulatedClock } from 'xstate'
+import {
+  type AnyMachineSnapshot,
+  createActor,
+  type EventObject,
+  fromCallback,
+  SimulatedClock,
+  transition,
+} from 'xstate'
 import { type ControllerContext, type ControllerOutput, controllerMachine } from '../../machines/controller.ts'
 import type { Delivery } from '../../machines/driver.ts'
 import { ControllerError } from '../../machines/errors.ts'
 import { eventKinds } from '../../machines/event.ts'
 import { controllerEventTypes, matrixOf } from '../../machines/matrix.ts'
-import type { JobsCommand, JobsSettled, JournalCommand } from '../../machines/protocol.ts'
+import type { ControllerCommand, JobsCommand, JobsSettled, JournalCommand } from '../../machines/protocol.ts'
 import { sourceMachine } from '../../machines/source.ts'
 import { linkLogic } from '../../src/runtime/link.ts'
+import { pathOf, runOut, type WalkOptions, walkMachine } from '../../src/testing/walk.ts'
 import { createFakeDriver, type FakeDriver } from '../support/fakeDriver.ts'
 import { until } from '../support/until.ts'
-import { ends, pathOf, reachable } from './explore.ts'
 
 const nothing = (): void => undefined
 const error = new ControllerError('JOURNAL_UNAVAILABLE', 'cut by the test')
@@ -41,8 +48,7 @@ const settled: JobsSettled = {
   batches: [{ source: 'a', settlements: [{ receipt: 1, outcome: 'ack' }], bytes: 1, results: { done: 1 } }],
 }
 
-const states = reachable({
-  machine: pure,
+const exploration: WalkOptions<typeof pure> = {
   input: {
     sources: [
       { name: 'a', kind: 'queue.event', credit },
@@ -50,7 +56,7 @@ const states = reachable({
     ],
     policy,
   },
-  eventsIn: (snapshot) => {
+  events: (snapshot) => {
     const inFlight = contextOf(snapshot).sources.a?.inFlight ?? 0
     return [
       { type: 'source.moved', source: 'a', state: 'waiting' },
@@ -73,23 +79,25 @@ const states = reachable({
     const facts = Object.values(sources).map(({ answered, closed, inFlight }) => [answered, closed, inFlight])
     return JSON.stringify([snapshot.value, facts, journal, aborted])
   },
-})
-const living = states.filter(({ status }) => status === 'active')
+}
+const walk = walkMachine(pure, exploration)
+const states = walk.states.map(({ snapshot }) => snapshot)
 
 describe('the controller machine, over all reachable states', () => {
   test('every state can be reached', () => {
-    const drawn = new Set(matrixOf(controllerMachine, ['']).map(({ state }) => state))
-    expect(new Set(states.map(pathOf))).toEqual(drawn.add('stopped'))
+    expect(walk.unreached).toEqual([])
   })
 
   test('every event of the protocol is answered in every state', () => {
     expect(matrixOf(controllerMachine, controllerEventTypes).filter(({ answer }) => answer === 'blank')).toEqual([])
+    const steps = walk.states.flatMap(({ path, steps }) => steps.map((step) => ({ path, ...step })))
+    expect(steps.filter(({ answered }) => !answered).map(({ path, event }) => [path, event.type])).toEqual([])
   })
 
   test.each(['controller.drain', 'controller.abort'])('%s ends in stopped though no child ever answers', (type) => {
-    for (const state of living) {
-      const end = ends(pure, state, { type, reason: 'test' } as EventObject, () => undefined)
-      expect(pathOf(end), pathOf(state)).toBe('stopped')
+    for (const state of states.filter(({ status }) => status === 'active')) {
+      const [told] = transition(pure, state, { type, reason: 'test' } as ControllerCommand)
+      expect(pathOf(runOut(pure, told)), pathOf(state)).toBe('stopped')
     }
   })
 

@@ -1,14 +1,23 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { type AnyMachineSnapshot, createActor, type EventObject, fromCallback, SimulatedClock, setup } from 'xstate'
+import {
+  type AnyMachineSnapshot,
+  createActor,
+  type EventObject,
+  fromCallback,
+  SimulatedClock,
+  setup,
+  transition,
+} from 'xstate'
 import type { Delivery, Outcome, Settlement } from '../../machines/driver.ts'
 import { ControllerError } from '../../machines/errors.ts'
 import { matrixOf, sourceEventTypes } from '../../machines/matrix.ts'
 import type { EventArrived, SourceCommand, SourceMoved, SourceState } from '../../machines/protocol.ts'
 import { type SourceContext, type SourceOutput, type SourcePolicy, sourceMachine } from '../../machines/source.ts'
 import { linkLogic } from '../../src/runtime/link.ts'
+import { checkMachine } from '../../src/testing/check.ts'
+import { pathOf, runOut, type WalkOptions, walkMachine } from '../../src/testing/walk.ts'
 import { createFakeDriver, type FakeDriver } from '../support/fakeDriver.ts'
 import { until } from '../support/until.ts'
-import { ends, pathOf, reachable } from './explore.ts'
 
 const nothing = (): void => undefined
 const lost = new ControllerError('SOURCE_CONNECTION_LOST', 'cut by the test')
@@ -33,10 +42,11 @@ const settleAll = (snapshot: AnyMachineSnapshot): EventObject & SourceCommand =>
   bytes: contextOf(snapshot).bytesInFlight,
 })
 
-const states = reachable({
-  machine: pure,
+const exploration: WalkOptions<typeof pure> = {
   input: { name: 'fake', kind: 'queue.event', credit: { events: 2, bytes: 100 } },
-  eventsIn: (snapshot) => {
+  // The link is a callback: it goes on until it is stopped.
+  answers: { link: [] },
+  events: (snapshot) => {
     const { inFlight } = contextOf(snapshot)
     const one: SourceCommand = { type: 'source.settle', settlements: [{ receipt: 0, outcome: 'ack' }], bytes: 1 }
     return [
@@ -58,28 +68,29 @@ const states = reachable({
     const { inFlight, started, paused } = contextOf(snapshot)
     return JSON.stringify([snapshot.value, inFlight, started, paused])
   },
-})
+}
+const walk = walkMachine(pure, exploration)
+const states = walk.states.map(({ snapshot }) => snapshot)
 
 describe('the source machine, over all reachable states', () => {
   test('every state can be reached', () => {
-    const drawn = new Set(matrixOf(sourceMachine, ['']).map(({ state }) => state))
-    expect(new Set(states.map(pathOf))).toEqual(drawn.add('closed'))
+    expect(walk.unreached).toEqual([])
   })
 
   test('every event of the protocol is answered in every state', () => {
     expect(matrixOf(sourceMachine, sourceEventTypes).filter(({ answer }) => answer === 'blank')).toEqual([])
+    const steps = walk.states.flatMap(({ path, steps }) => steps.map((step) => ({ path, ...step })))
+    expect(steps.filter(({ answered }) => !answered).map(({ path, event }) => [path, event.type])).toEqual([])
   })
 
   test('a drain ends in closed, whatever the driver leaves unanswered, once what is in flight was settled', () => {
-    for (const state of states.filter(({ status }) => status === 'active')) {
-      const end = ends(pure, state, { type: 'source.drain' }, settleAll)
-      expect(end.status, pathOf(state)).toBe('done')
-    }
+    const findings = checkMachine(pure, { ...exploration, stop: { type: 'source.drain' }, afterStop: settleAll })
+    expect(findings.filter(({ kind }) => kind === 'stop' || kind === 'stuck')).toEqual([])
   })
 
   test('an abort ends in closed with no answer from anybody, and says what stayed unsettled', () => {
     for (const state of states.filter(({ status }) => status === 'active')) {
-      const end = ends(pure, state, { type: 'source.abort' }, () => undefined)
+      const end = runOut(pure, transition(pure, state, { type: 'source.abort' })[0])
       expect(end.output, pathOf(state)).toEqual({ name: 'fake', inFlight: contextOf(state).inFlight })
     }
   })
