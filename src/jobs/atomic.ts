@@ -100,7 +100,7 @@ const transact = (
         continue
       }
       const context = createContext(parts, task, attemptOf(task), watched)
-      const run = await runHandler(task, context)
+      const run = await runHandler(parts.clock, task, context)
       if (run.status !== 'done') throw new HandlerEnded(task, run, brokenOff)
       ended.push({ task, ending: doneEnding(task, context), duplicate: false, value: run.value })
     }

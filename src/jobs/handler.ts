@@ -1,6 +1,6 @@
 import { ControllerError } from '../../machines/errors.ts'
 import type { RunContext } from './context.ts'
-import type { Run, Task } from './task.ts'
+import type { Clock, Run, Task } from './task.ts'
 
 /** How long a handler may take to notice that its signal was aborted. */
 const noticeMs = 500
@@ -9,14 +9,14 @@ const noticeMs = 500
  * Runs a handler once. Ends when the handler does, or `noticeMs` after its timeout or an interruption, whatever the
  * handler is doing then.
  */
-export const runHandler = (task: Task, run: RunContext): Promise<Run> =>
+export const runHandler = (clock: Clock, task: Task, run: RunContext): Promise<Run> =>
   new Promise((resolve) => {
     const { handler, event } = task
-    let timer: NodeJS.Timeout | undefined
+    let timer: unknown
     let cut: 'deaf' | 'interrupted' | undefined
 
     const end = (ended: Run): void => {
-      clearTimeout(timer)
+      clock.clearTimeout(timer)
       task.interrupt = undefined
       resolve(ended)
     }
@@ -26,17 +26,17 @@ export const runHandler = (task: Task, run: RunContext): Promise<Run> =>
     }
     const stop = (why: 'deaf' | 'interrupted', reason: ControllerError): void => {
       if (cut === 'interrupted') return
-      clearTimeout(timer)
+      clock.clearTimeout(timer)
       cut = why
       run.abort(reason)
-      timer = setTimeout(
+      timer = clock.setTimeout(
         () => end(why === 'deaf' ? { status: 'deaf', error: reason, cause: reason } : { status: 'interrupted' }),
         noticeMs,
       )
     }
 
     task.interrupt = () => stop('interrupted', new ControllerError('HANDLER_INTERRUPTED', 'The controller stops.'))
-    if (handler.timeoutMs !== undefined) timer = setTimeout(() => stop('deaf', timedOut(task)), handler.timeoutMs)
+    if (handler.timeoutMs !== undefined) timer = clock.setTimeout(() => stop('deaf', timedOut(task)), handler.timeoutMs)
     try {
       const value = handler.handle?.(event as Parameters<NonNullable<typeof handler.handle>>[0], run.context)
       if (isThenable(value)) value.then((settled) => end({ status: 'done', value: settled }), failed)

@@ -13,7 +13,7 @@ import { createDeathWatch } from './deaths.ts'
 import { createOutbox } from './outbox.ts'
 import { runPlain } from './plain.ts'
 import { createRouter } from './router.ts'
-import type { JobsParts, Task } from './task.ts'
+import type { Clock, JobsParts, Task } from './task.ts'
 
 /**
  * The jobs actor: runs handlers for admitted events, in the order that `machines/jobs.ts` decides, and reports how they
@@ -28,6 +28,8 @@ export interface JobsOptions {
   readonly codeVersion: string
   readonly ledger: Ledger
   readonly log: ControllerLog
+  /** For timeouts of handlers (default: the timers of the process). */
+  readonly clock?: Clock
   observe(source: string, result: Result, seconds: number): void
 }
 
@@ -41,7 +43,7 @@ export interface JobsView {
 }
 
 export const createJobs = (options: JobsOptions) => {
-  const { ledger, log, concurrency, lockWaitMs, codeVersion } = options
+  const { ledger, log, concurrency, lockWaitMs, codeVersion, clock = processClock } = options
   const scheduler = createScheduler<Task>({ concurrency })
   const admissionOf = createAdmission(createRouter(options.handlers))
   const unsettled = new Set<Task>()
@@ -86,6 +88,7 @@ export const createJobs = (options: JobsOptions) => {
   }
 
   const parts: JobsParts = {
+    clock,
     ledger,
     log,
     codeVersion,
@@ -193,6 +196,11 @@ export const createJobs = (options: JobsOptions) => {
     unsettled: () => [...aborted.union(unsettled)],
   }
   return { logic, view }
+}
+
+const processClock: Clock = {
+  setTimeout: (fire, ms) => setTimeout(fire, ms),
+  clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout | undefined),
 }
 
 /** The happy path of a broker event with a plain handler needs no journal. */

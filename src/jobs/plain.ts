@@ -17,7 +17,7 @@ export const runPlain = async (parts: JobsParts, task: Task): Promise<void> => {
   let run: RunContext | undefined
   const ended = await attemptAll(parts, task, (attempt) => {
     run = createContext(parts, task, attempt, undefined)
-    return runHandler(task, run)
+    return runHandler(parts.clock, task, run)
   })
   if (ended === undefined) return
   const settled = parts.end(task, doneEnding(task, run), 'done', { status: 'done', value: ended.done })

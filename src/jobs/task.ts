@@ -25,8 +25,15 @@ export interface Task extends Job {
   interrupt: (() => void) | undefined
 }
 
+/** Timers of handlers; those of the process, or simulated ones. */
+export interface Clock {
+  setTimeout(fire: () => void, ms: number): unknown
+  clearTimeout(timer: unknown): void
+}
+
 /** What the parts of the jobs actor share. */
 export interface JobsParts {
+  readonly clock: Clock
   readonly ledger: Ledger
   readonly log: ControllerLog
   readonly codeVersion: string

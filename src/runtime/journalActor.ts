@@ -12,7 +12,7 @@ import type { ControllerLog } from '../log.ts'
  * when told.
  */
 export interface JournalActorParts {
-  readonly journal: Journal
+  readonly journal: Pick<Journal, 'open' | 'close'>
   readonly log: ControllerLog
   /** Runs once after the journal has opened, before it is up. */
   prepare(): Promise<void>

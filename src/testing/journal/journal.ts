@@ -1,0 +1,208 @@
+import { ControllerError } from '../../../machines/errors.ts'
+import { type ArrivedEvent, identityOf } from '../../../machines/event.ts'
+import { type Acceptance, type Arrival, type Intake, journalQueue, type Ledger } from '../../../machines/journal.ts'
+import type { Locks } from './locks.ts'
+import { settleIn } from './settle.ts'
+import type { Store } from './store.ts'
+import { createUnderLock } from './underLock.ts'
+import type { Answer, Wire } from './wire.ts'
+
+/**
+ * The journal as one replica sees it: the contract of `machines/journal.ts` over the tables in memory.
+ *
+ * Every call goes over a wire, which may be slow, or end for ever when the replica dies; what a call does to the tables
+ * it does at once and as a whole.
+ */
+export interface MemoryJournal {
+  readonly intake: Intake
+  readonly ledger: Ledger
+  open(): Promise<void>
+  /** Gives every lease back and leaves. */
+  close(): Promise<void>
+  /** The connection ends without a word: locks are free at once, leases when somebody looks after the dead. */
+  cut(): void
+}
+
+export interface MemoryJournalOptions {
+  readonly store: Store
+  readonly locks: Locks
+  readonly wire: Wire
+  readonly answer: Answer
+  /** Default 60 s. */
+  readonly leaseMs?: number
+}
+
+const lostGraceMs = 1_000
+
+export const createMemoryJournal = (options: MemoryJournalOptions): MemoryJournal & LeaseKeeping => {
+  const { store, locks, wire, answer, leaseMs = 60_000 } = options
+  const wakes = new Map<string, Set<() => void>>()
+  const held = new Set<{ readonly lock: string }>()
+  let replica = '0'
+  let stopListening: () => void = () => undefined
+
+  const listen = (): void => {
+    stopListening = store.onWake((queue) => wire.push(() => tell(queue)))
+  }
+  const tell = (queue: string): void => {
+    for (const wake of wakes.get(queue) ?? []) wake()
+  }
+  const hasLease = (): boolean => store.replicas.has(replica)
+
+  const intake: Intake = {
+    schema: 'memory',
+    replica: () => replica,
+    accept: (arrival, withinMs) => accept(arrival, withinMs),
+    claim: (queue, limit) => {
+      const owner = replica
+      return wire.call(() => store.claim(queue, limit, owner))
+    },
+    onWake: (queue, wake) => {
+      const set = wakes.get(queue) ?? new Set()
+      wakes.set(queue, set.add(wake))
+      return () => void set.delete(wake)
+    },
+    transaction: () =>
+      Promise.reject(new ControllerError('JOURNAL_UNAVAILABLE', 'There is no database behind this journal.')),
+  }
+
+  const accept = async (arrival: Arrival, withinMs: number): Promise<Acceptance> => {
+    const owner = replica
+    const late = Promise.withResolvers<never>()
+    let expired = false
+    const timer = store.clock.setTimeout(() => {
+      expired = true
+      late.reject(new ControllerError('JOURNAL_UNAVAILABLE', `no commit within ${withinMs} ms`))
+    }, withinMs)
+    const committed = wire.call((): Acceptance => (expired ? { status: 'duplicate' } : acceptIn(store, arrival, owner)))
+    committed.then(
+      (acceptance) => {
+        store.clock.clearTimeout(timer)
+        if (expired && acceptance.status === 'accepted') void giveBack(acceptance.row.seq)
+      },
+      () => store.clock.clearTimeout(timer),
+    )
+    return Promise.race([committed, late.promise])
+  }
+
+  /** Committed for a caller who is gone: somebody handles it all the same. */
+  const giveBack = (seq: string): Promise<void> => {
+    const owner = replica
+    return wire.call(() => {
+      const row = store.rows.get(seq)
+      if (row?.leaseBy !== owner) return
+      row.state = 'ready'
+      row.leaseBy = undefined
+      store.wake(row.queue, 0)
+    })
+  }
+
+  const ledger: Ledger = {
+    settle: async (endings) => {
+      const owner = replica
+      const lost = await wire.call(() => settleIn(store, owner, endings))
+      if (lost > 0) await beat()
+    },
+    begin: (events) => {
+      const owner = replica
+      return wire.call(() => events.map((event) => beginIn(store, event, owner)))
+    },
+    beginAlone: (event) => {
+      const owner = replica
+      return wire.call(() => {
+        const deaths = store.begun.get(identityOf(event))?.deaths ?? 0
+        store.begun.set(identityOf(event), { deaths, leaseBy: owner })
+      })
+    },
+    seen: (events) => wire.call(() => events.map(store.isSeen)),
+    checkpoint: ({ seq }, data) => {
+      const owner = replica
+      return wire.call(() => {
+        const row = store.rows.get(seq)
+        if (row?.leaseBy !== owner) return false
+        row.checkpoint = JSON.stringify(data)
+        return true
+      })
+    },
+    underLock: createUnderLock({ store, locks, wire, answer, replica: () => replica, held }),
+  }
+
+  const beat = (): Promise<void> =>
+    wire.call(() => {
+      const known = store.replicas.get(replica)
+      if (known === undefined) replica = store.register(leaseMs)
+      else known.aliveUntil = store.clock.now() + leaseMs
+      store.freeOrphans()
+    })
+
+  const watch = (): Promise<void> =>
+    wire.call(() => {
+      const now = store.clock.now()
+      let found = false
+      for (const [id, { aliveUntil, lostAt = Number.POSITIVE_INFINITY }] of store.replicas) {
+        if (id === replica || (aliveUntil >= now && lostAt + lostGraceMs > now)) continue
+        found = store.replicas.delete(id)
+      }
+      if (found) store.freeOrphans()
+    })
+
+  const cut = (): void => {
+    stopListening()
+    wakes.clear()
+    for (const token of held) locks.leave(token.lock, token)
+    held.clear()
+    const known = store.replicas.get(replica)
+    if (known !== undefined) known.lostAt = store.clock.now()
+  }
+
+  return {
+    intake,
+    ledger,
+    beat,
+    watch,
+    cut,
+    open: () =>
+      wire.call(() => {
+        if (!hasLease()) replica = store.register(leaseMs)
+        stopListening()
+        listen()
+        store.freeOrphans()
+      }),
+    close: () =>
+      wire.call(() => {
+        store.replicas.delete(replica)
+        for (const row of store.rows.values()) {
+          if (row.state !== 'leased' || row.leaseBy !== replica) continue
+          row.state = 'ready'
+          row.leaseBy = undefined
+          store.wake(row.queue, 0)
+        }
+        cut()
+      }),
+  }
+}
+
+/** What a replica does from time to time to count as alive, and to find those that do not. */
+export interface LeaseKeeping {
+  beat(): Promise<void>
+  watch(): Promise<void>
+}
+
+const acceptIn = (store: Store, arrival: Arrival, replica: string): Acceptance => {
+  const known = store.rowOf(arrival.event)
+  if (known?.state === 'parked') store.remove(known)
+  else if (known !== undefined) return { status: 'duplicate' }
+  if (store.isSeen(arrival.event)) return { status: 'duplicate' }
+  const row = store.insert({ ...arrival, queue: journalQueue, state: 'leased', leaseBy: replica })
+  return row === undefined ? { status: 'duplicate' } : { status: 'accepted', row: { seq: row.seq, attempts: 0 } }
+}
+
+const beginIn = (store: Store, event: ArrivedEvent, replica: string): number => {
+  const known = store.begun.get(identityOf(event))
+  const by = known?.leaseBy
+  const lives =
+    by !== undefined && (by === replica || store.replicas.get(by)?.lostAt === undefined) && store.replicas.has(by)
+  const deaths = (known?.deaths ?? 0) + (by !== undefined && !lives ? 1 : 0)
+  store.begun.set(identityOf(event), { deaths, leaseBy: deaths === 0 ? replica : undefined })
+  return deaths
+}
