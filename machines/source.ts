@@ -50,7 +50,8 @@ export interface SourcePolicy {
 }
 
 export const defaultSourcePolicy: SourcePolicy = {
-  backoff: { minMs: 250, maxMs: 30_000 },
+  // Short enough that a service which comes back after a long time is found within 2 s.
+  backoff: { minMs: 250, maxMs: 1_500 },
   connectTimeoutMs: 15_000,
   stallAfterMs: 60_000,
   cancelTimeoutMs: 5_000,

@@ -133,10 +133,15 @@ const run = async (config: ResolvedConfig, { url, log, onRunning, onStopped }: L
     await onStopped(exitCode, last)
   }
 
+  const told = new Map<string, string>()
   root.on('source.moved', ({ source, state, error }) => {
     times.moved(source, state)
     const fields = { source, state, ...(error === undefined ? {} : { code: error.code, reason: error.message }) }
-    if (error !== undefined) log.warn(fields, 'source backs off')
+    const isNews = error !== undefined && told.get(source) !== error.code
+    if (error !== undefined) told.set(source, error.code)
+    else if (state !== 'connecting') told.delete(source)
+    if (isNews) log.warn(fields, 'source backs off')
+    else if (error !== undefined) log.debug(fields, 'source backs off')
     else if (state === 'throttled' || state === 'listening') log.debug(fields, 'source moved')
     else log.info(fields, 'source moved')
   })

@@ -13,7 +13,7 @@ export interface Health {
 }
 
 const minProbeMs = 100
-const maxProbeMs = 2_000
+const maxProbeMs = 1_000
 
 export const createHealth = (tell: (health: JournalHealth) => void, probe: () => Promise<unknown>): Health => {
   let state: 'up' | 'doubted' | 'down' | 'stopped' = 'up'

@@ -36,9 +36,9 @@ export interface JournalOptions {
   readonly log: Log
   /** Connections for claims and settlements, and as many again for atomic handlers (default 10). */
   readonly poolSize?: number
-  /** After this long without a heartbeat a replica is dead (default 60 s). */
+  /** After this long without a heartbeat a replica is dead (default 25 s). */
   readonly leaseMs?: number
-  /** Default 20 s. */
+  /** Default 5 s. */
   readonly heartbeatMs?: number
   /** Called when it changes; after `open` the journal is up. */
   onHealth(health: JournalHealth): void
@@ -70,7 +70,7 @@ const closeStepMs = 1_000
 const pruneMs = 60_000
 
 export const createJournal = (options: JournalOptions): Journal => {
-  const { url, log, poolSize = 10, leaseMs = 60_000, heartbeatMs = 20_000 } = options
+  const { url, log, poolSize = 10, leaseMs = 25_000, heartbeatMs = 5_000 } = options
   const names = namesOf(options.schema)
   const applicationName = `${applicationPrefix}${options.replicaName}`.slice(0, 63)
   const closing = new AbortController()

@@ -37,6 +37,7 @@ const maxBackoffMs = 5_000
 export const createSession = ({ url, names, applicationName, wakes, log }: SessionOptions): Session => {
   let client: pg.Client | undefined
   let held: string | undefined
+  let hasLock = false
   let timer: NodeJS.Timeout | undefined
   let reconnecting: Promise<void> | undefined
   let real = false
@@ -61,7 +62,7 @@ export const createSession = ({ url, names, applicationName, wakes, log }: Sessi
         return
       }
       await fresh.query(`listen "${names.channel}"`)
-      if (held !== undefined) await lock(fresh, names, held)
+      await takeLock(fresh)
     } catch (thrown) {
       await cut(fresh)
       throw thrown
@@ -72,10 +73,15 @@ export const createSession = ({ url, names, applicationName, wakes, log }: Sessi
     pingLater(fresh)
   }
 
+  const takeLock = async (of: pg.Client): Promise<void> => {
+    if (held !== undefined) hasLock = await lock(of, names, held)
+  }
+
   const pingLater = (of: pg.Client): void => {
     clearTimeout(timer)
     timer = setTimeout(() => {
-      of.query('select 1').then(
+      const answer = hasLock || held === undefined ? of.query('select 1') : takeLock(of)
+      answer.then(
         () => client === of && pingLater(of),
         () => cut(of),
       )
@@ -114,7 +120,7 @@ export const createSession = ({ url, names, applicationName, wakes, log }: Sessi
       if (current === undefined) return
       try {
         await current.query('select pg_advisory_unlock_all()')
-        await lock(current, names, replica)
+        await takeLock(current)
       } catch {
         await cut(current)
       }
@@ -142,9 +148,19 @@ const isReal = async (client: pg.Client): Promise<boolean> => {
   return 'processID' in client && client.processID === rows[0]?.pid
 }
 
-const lock = async (client: pg.Client, names: Names, replica: string): Promise<void> => {
-  await client.query(`select pg_advisory_lock(${names.quoted}.replica_key($1))`, [replica])
-  await client.query(`update ${names.quoted}.replica set session = true, lost_at = null where id = $1`, [replica])
+/**
+ * Not waited for: after a connection has died on one side only, the server keeps the old session and its lock for hours.
+ * Meanwhile the replica says that it has no session, so that others judge it by its time.
+ */
+const lock = async (client: pg.Client, names: Names, replica: string): Promise<boolean> => {
+  const taken = `select pg_try_advisory_lock(${names.quoted}.replica_key($1)) as taken`
+  const { rows } = await client.query<{ taken: boolean }>(taken, [replica])
+  const hasLock = rows[0]?.taken === true
+  await client.query(`update ${names.quoted}.replica set session = $2, lost_at = null where id = $1`, [
+    replica,
+    hasLock,
+  ])
+  return hasLock
 }
 
 /** Payloads are `<ms until due> <queue>`. */

@@ -57,6 +57,20 @@ test('in a black hole nothing arrives and the connection stays open', async () =
   await until(() => fate === 'ECONNRESET')
 })
 
+test('a connection that is muted by what it has said stays open and silent, others go on', async () => {
+  client.write('listen')
+  await until(() => heard === 'listen')
+  expect(proxy.mute(/list/)).toBe(1)
+  client.write('more')
+  await expect(until(() => heard !== 'listen', 200)).rejects.toThrow()
+  expect(fate).toBe('open')
+  const silenced = client
+  await dial()
+  client.write('again')
+  await until(() => heard === 'again')
+  silenced.destroy()
+})
+
 test('a delay holds bytes back and keeps their order', async () => {
   proxy.delay(100)
   const startedAt = performance.now()

@@ -11,6 +11,8 @@ export interface TcpProxy {
   reset(): void
   /** From now on nothing arrives in either direction, and nobody is told; new connections are taken and stay silent. */
   blackHole(): void
+  /** From now on nothing passes through the open connections whose client has said this, and nobody is told. Says how many. */
+  mute(saying: RegExp): number
   /** Bytes wait this long, each way. */
   delay(ms: number): void
   /** New connections are reset at once. */
@@ -25,6 +27,9 @@ type Mode = 'open' | 'silent' | 'refusing'
 
 export const tcpProxy = async (target: { readonly host?: string; readonly port: number }): Promise<TcpProxy> => {
   const pairs = new Set<readonly [Socket, Socket]>()
+  /** The end of what the client of a pair has said. */
+  const said = new WeakMap<readonly [Socket, Socket], string>()
+  const muted = new WeakSet<Socket>()
   let mode: Mode = 'open'
   let delayMs = 0
 
@@ -34,7 +39,7 @@ export const tcpProxy = async (target: { readonly host?: string; readonly port: 
       const waitMs = delayMs
       line = line.then(async () => {
         if (waitMs > 0) await sleep(waitMs)
-        if (mode === 'open' && !to.destroyed) what()
+        if (mode === 'open' && !to.destroyed && !muted.has(to)) what()
       })
     }
     from.on('data', (bytes) => later(() => void to.write(bytes)))
@@ -51,6 +56,7 @@ export const tcpProxy = async (target: { readonly host?: string; readonly port: 
     const upstream = connect({ host: target.host ?? '127.0.0.1', port: target.port, allowHalfOpen: true })
     const pair = [client, upstream] as const
     pairs.add(pair)
+    client.on('data', (bytes) => said.set(pair, ((said.get(pair) ?? '') + bytes.toString('latin1')).slice(-4_096)))
     forward(client, upstream)
     forward(upstream, client)
     for (const socket of pair) socket.setNoDelay(true).on('close', () => forget(pair))
@@ -73,6 +79,11 @@ export const tcpProxy = async (target: { readonly host?: string; readonly port: 
     reset,
     blackHole: () => {
       mode = 'silent'
+    },
+    mute: (saying) => {
+      const found = [...pairs].filter((pair) => saying.test(said.get(pair) ?? ''))
+      for (const pair of found) for (const socket of pair) muted.add(socket)
+      return found.length
     },
     delay: (ms) => {
       delayMs = ms
