@@ -25,6 +25,7 @@ export type { KafkaOptions } from './kafka/options.ts'
  */
 export const createKafkaDriver = (options: KafkaOptions): Driver => {
   let lastReceipt = 0
+  let maxLead: number | undefined
   return {
     kind: 'queue.event',
     async connect(host) {
@@ -37,10 +38,18 @@ export const createKafkaDriver = (options: KafkaOptions): Driver => {
         await closeConsumer(consumer)
         throw kafkaError(thrown, 'SOURCE_CONNECT_FAILED')
       }
-      return createLink(consumer, options, host, () => ++lastReceipt)
+      maxLead ??= maxLeadFor(host.credit.events)
+      return createLink(consumer, options, host, maxLead, () => ++lastReceipt)
     },
   }
 }
+
+/**
+ * How far delivered records may run ahead of the committed offset in one partition. Wide enough that a commit of a few
+ * milliseconds does not hold up the intake; small enough to treat all of it with suspicion after a crash: `redelivered`.
+ * Of the configured credit, whatever an operator makes of it: the process after a crash knows no other.
+ */
+const maxLeadFor = (credit: number): number => Math.max(4 * credit, 1_000)
 
 const topicsOf = async (consumer: KafkaConsumer, { topics, connectTimeoutMs }: KafkaOptions): Promise<void> => {
   const answer = consumer.metadata({ topics: [...topics], retries: 0 })

@@ -28,7 +28,6 @@ export const createRabbitmqDriver = (options: RabbitmqOptions): Driver => {
       const connection = await openConnection(options)
       try {
         const channel = await connection.within(openChannel(connection.model.createChannel(), options))
-        await connection.within(channel.prefetch(host.credit.events))
         return createLink(connection, channel, options, host, () => ++lastReceipt)
       } catch (thrown) {
         await connection.close()

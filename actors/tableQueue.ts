@@ -141,6 +141,9 @@ const createLink = (options: TableQueueOptions, intake: Intake, host: DriverHost
       stage = 'consuming'
       look()
     },
+    creditChanged: () => {
+      if (pageWasFull) look()
+    },
     cancel,
     disconnect: cancel,
   }

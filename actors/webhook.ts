@@ -43,6 +43,8 @@ export const createWebhookDriver = (options: WebhookOptions, { server, intake, n
         settle: door.settle,
         pause: () => door.pause(true),
         resume: () => door.pause(false),
+        // The door looks at the credit with each request.
+        creditChanged: () => undefined,
         cancel: () => door.shut(readingMs),
         async disconnect() {
           await door.shut(0)

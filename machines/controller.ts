@@ -1,18 +1,19 @@
 import { assign, type CallbackActorLogic, sendTo, setup } from 'xstate'
-import type { Credit } from './driver.ts'
-import type { ControllerError } from './errors.ts'
-import { type EventKind, type SourceKind, sourceKindOf } from './event.ts'
+import { decide, type Phase } from './commands.ts'
+import { factsOf, isOpen, movedTo, type SourceFacts, type SourceSpec, settledIn, withFacts } from './facts.ts'
 import type {
+  CommandAnswered,
   ControllerCommand,
   EventArrived,
   JobsCommand,
   JobsSettled,
   JournalCommand,
   JournalFact,
-  Result,
+  OperatorCommand,
+  OperatorFact,
+  OperatorTask,
   SourceCommand,
   SourceMoved,
-  SourceState,
 } from './protocol.ts'
 import type { sourceMachine } from './source.ts'
 
@@ -40,18 +41,17 @@ import type { sourceMachine } from './source.ts'
  * - `draining.closing`: every source is closed; the journal gives its leases back and closes.
  * - `stopped`: final. The output says whether everything was settled, and why the controller stopped.
  *
- * Children: `source:<name>` (see `source.ts`), `jobs` and `journal` (see `src/runtime`). They live through `running` and
- * `draining`, because they are spawned, not invoked. The root runs no user code: its actions count, send and spawn.
+ * Commands of an operator are decided in `commands.ts` and each gets one `controller.answered`, which is emitted. What is
+ * about a source goes to it; what needs IO goes to the child `operator`. While draining no source is paused, resumed or
+ * given credit any more; while closing everything is refused.
+ *
+ * Children: `source:<name>` (see `source.ts`), `jobs`, `journal` and `operator` (see `src/runtime`). They live through
+ * `running` and `draining`, because they are spawned, not invoked. The root runs no user code: its actions count, send
+ * and spawn.
  */
 export interface ControllerInput {
   readonly sources: readonly SourceSpec[]
   readonly policy: ControllerPolicy
-}
-
-export interface SourceSpec {
-  readonly name: string
-  readonly kind: EventKind
-  readonly credit: Credit
 }
 
 export interface ControllerPolicy {
@@ -70,20 +70,6 @@ export interface ControllerOutput {
   readonly report: Readonly<Record<string, SourceFacts>>
 }
 
-/** What the controller knows of a source. `accepted = settled + inFlight`, at all times. */
-export interface SourceFacts {
-  readonly kind: SourceKind
-  readonly state: SourceState
-  readonly answered: boolean
-  readonly closed: boolean
-  readonly accepted: number
-  readonly settled: number
-  readonly inFlight: number
-  readonly results: Readonly<Record<Result, number>>
-  readonly reconnects: number
-  readonly error: { readonly code: string; readonly message: string } | undefined
-}
-
 export interface ControllerContext {
   readonly specs: readonly SourceSpec[]
   readonly policy: ControllerPolicy
@@ -99,85 +85,11 @@ export type ControllerEvent =
   | JobsSettled
   | JournalFact
   | ControllerCommand
+  | OperatorFact
   | { readonly type: 'xstate.done.actor.*'; readonly actorId: string; readonly output: unknown }
   | { readonly type: 'xstate.error.actor.*'; readonly actorId: string; readonly error: unknown }
 
 export const sourceActorId = (name: string): string => `source:${name}`
-
-const noResults: SourceFacts['results'] = {
-  done: 0,
-  ignored: 0,
-  duplicate: 0,
-  retried: 0,
-  parked: 0,
-  moved: 0,
-  released: 0,
-}
-
-const factsOf = (spec: SourceSpec): SourceFacts => ({
-  kind: sourceKindOf[spec.kind],
-  state: 'connecting',
-  answered: false,
-  closed: false,
-  accepted: 0,
-  settled: 0,
-  inFlight: 0,
-  results: noResults,
-  reconnects: 0,
-  error: undefined,
-})
-
-const answering: ReadonlySet<SourceState> = new Set(['waiting', 'listening', 'paused', 'backingOff', 'closed'])
-
-const withFacts = (
-  context: ControllerContext,
-  name: string,
-  change: (facts: SourceFacts) => Partial<SourceFacts>,
-): Pick<ControllerContext, 'sources'> => {
-  const facts = context.sources[name]
-  return facts === undefined
-    ? { sources: context.sources }
-    : { sources: { ...context.sources, [name]: { ...facts, ...change(facts) } } }
-}
-
-const movedTo = (facts: SourceFacts, state: SourceState, error: ControllerError | undefined): Partial<SourceFacts> => ({
-  state,
-  answered: facts.answered || answering.has(state),
-  reconnects: facts.reconnects + (state === 'backingOff' ? 1 : 0),
-  error:
-    state === 'backingOff'
-      ? error && { code: error.code, message: error.message }
-      : state === 'waiting' || state === 'listening'
-        ? undefined
-        : facts.error,
-})
-
-const addResults = (
-  results: SourceFacts['results'],
-  more: Readonly<Partial<Record<Result, number>>>,
-): SourceFacts['results'] => {
-  const sum = { ...results }
-  for (const result in more) sum[result as Result] += more[result as Result] ?? 0
-  return sum
-}
-
-const settledIn = (context: ControllerContext, event: JobsSettled): Pick<ControllerContext, 'sources'> => {
-  const sources = { ...context.sources }
-  for (const batch of event.batches) {
-    const facts = sources[batch.source]
-    if (facts === undefined) continue
-    const n = batch.settlements.length
-    sources[batch.source] = {
-      ...facts,
-      settled: facts.settled + n,
-      inFlight: facts.inFlight - n,
-      results: addResults(facts.results, batch.results),
-    }
-  }
-  return { sources }
-}
-
-const isOpen = (context: ControllerContext, name: string): boolean => context.sources[name]?.closed === false
 
 const wire = setup({
   types: {
@@ -186,12 +98,13 @@ const wire = setup({
     input: {} as ControllerInput,
     output: {} as ControllerOutput,
     tags: {} as 'started' | 'ready' | 'live',
-    emitted: {} as SourceMoved | JournalFact,
+    emitted: {} as SourceMoved | JournalFact | CommandAnswered,
   },
   actors: {
     source: {} as typeof sourceMachine,
     jobs: {} as CallbackActorLogic<JobsCommand>,
     journal: {} as CallbackActorLogic<JournalCommand>,
+    operator: {} as CallbackActorLogic<OperatorTask>,
   },
   guards: {
     allAnswered: ({ context }) =>
@@ -215,6 +128,7 @@ const wire = setup({
     noteAborted: assign({ aborted: true }),
     tellJobs: sendTo('jobs', (_, command: JobsCommand) => command),
     tellJournal: sendTo('journal', (_, command: JournalCommand) => command),
+    tellOperator: sendTo('operator', (_, task: OperatorTask) => task),
     tellSource: sendTo(
       (_, { source }: { source: string; command: SourceCommand }) => sourceActorId(source),
       (_, { command }) => command,
@@ -240,11 +154,30 @@ const tellingSources = (type: 'source.listen' | 'source.drain' | 'source.abort')
     }
   })
 
+/** Answers an operator's command, or passes it on to whoever does it. */
+const deciding = (phase: Phase) =>
+  wire.enqueueActions(({ context, event, enqueue }) => {
+    if (!('asked' in event) || event.asked === undefined || event.type === 'operator.performed') return
+    const { asked } = event
+    const decision = decide(context, phase, event)
+    if (decision.to === 'operator') {
+      enqueue({ type: 'tellOperator', params: { type: 'operator.perform', asked } })
+      return
+    }
+    enqueue.emit({ type: 'controller.answered', asked, result: decision.result })
+    if (decision.to === 'nobody') return
+    const { source, command } = decision
+    if (command.type === 'source.setCredit')
+      enqueue.assign(withFacts(context, source, () => ({ credit: command.credit })))
+    enqueue({ type: 'tellSource', params: { source, command } })
+  })
+
 const controllerSetup = wire.extend({
   actions: {
     spawnChildren: wire.enqueueActions(({ context, enqueue }) => {
       enqueue.spawnChild('journal', { id: 'journal' })
       enqueue.spawnChild('jobs', { id: 'jobs' })
+      enqueue.spawnChild('operator', { id: 'operator' })
       for (const { name, kind, credit } of context.specs) {
         enqueue.spawnChild('source', { id: sourceActorId(name), input: { name, kind, credit } })
       }
@@ -273,11 +206,12 @@ const controllerSetup = wire.extend({
     listen: tellingSources('source.listen'),
     drainSources: tellingSources('source.drain'),
     abortSources: tellingSources('source.abort'),
-    pass: wire.enqueueActions(({ context, event, enqueue }) => {
-      if (event.type !== 'controller.pause' && event.type !== 'controller.resume') return
-      if (!isOpen(context, event.source)) return
-      const command = event.type === 'controller.pause' ? 'source.pause' : 'source.resume'
-      enqueue({ type: 'tellSource', params: { source: event.source, command: { type: command } } })
+    command: deciding('open'),
+    commandWhileDraining: deciding('draining'),
+    commandWhileClosing: deciding('closing'),
+    passAnswer: wire.enqueueActions(({ event, enqueue }) => {
+      if (event.type !== 'operator.performed') return
+      enqueue.emit({ type: 'controller.answered', asked: event.asked, result: event.result })
     }),
     stopJobs: wire.enqueueActions(({ enqueue }) => {
       enqueue.stopChild('jobs')
@@ -293,6 +227,20 @@ const arrivals = (action: 'admit' | 'giveBack') =>
     'database.trigger': { actions: action },
     'webhook.event': { actions: action },
   }) as const
+
+const commands = (actions: 'command' | 'commandWhileDraining' | 'commandWhileClosing') =>
+  ({
+    'controller.pause': { actions },
+    'controller.resume': { actions },
+    'controller.setCredit': { actions },
+    'controller.redrive': { actions },
+    'controller.drop': { actions },
+    'controller.edit': { actions },
+    'controller.releaseWaiters': { actions },
+    'controller.setLogLevel': { actions },
+    'controller.addSecret': { actions },
+    'controller.retireSecret': { actions },
+  }) as const satisfies Record<OperatorCommand['type'], unknown>
 
 export const controllerMachine = controllerSetup.createMachine({
   id: 'controller',
@@ -314,8 +262,8 @@ export const controllerMachine = controllerSetup.createMachine({
     'journal.up': { actions: 'noteJournal' },
     'journal.down': { actions: 'noteJournal' },
     'journal.closed': { actions: 'noteJournal' },
-    'controller.pause': { actions: 'pass' },
-    'controller.resume': { actions: 'pass' },
+    ...commands('command'),
+    'operator.performed': { actions: 'passAnswer' },
     'xstate.done.actor.*': { actions: 'noteClosed' },
     'xstate.error.actor.*': [{ guard: 'ofSource', actions: 'noteClosed' }, { target: '.draining.aborting' }],
   },
@@ -327,7 +275,7 @@ export const controllerMachine = controllerSetup.createMachine({
       always: { guard: 'allAnswered', target: 'running' },
       on: {
         ...arrivals('giveBack'),
-        'controller.drain': { target: 'draining', actions: 'noteReason' },
+        'controller.drain': { target: 'draining', actions: ['noteReason', 'command'] },
         'controller.abort': { target: 'draining.aborting', actions: 'noteReason' },
       },
     },
@@ -336,7 +284,7 @@ export const controllerMachine = controllerSetup.createMachine({
       entry: 'listen',
       on: {
         ...arrivals('admit'),
-        'controller.drain': { target: 'draining', actions: 'noteReason' },
+        'controller.drain': { target: 'draining', actions: ['noteReason', 'command'] },
         'controller.abort': { target: 'draining.aborting', actions: 'noteReason' },
       },
     },
@@ -345,10 +293,9 @@ export const controllerMachine = controllerSetup.createMachine({
       initial: 'lingering',
       on: {
         ...arrivals('giveBack'),
-        'controller.drain': {},
+        ...commands('commandWhileDraining'),
+        'controller.drain': { actions: 'commandWhileDraining' },
         'controller.abort': { target: '.aborting' },
-        'controller.pause': {},
-        'controller.resume': {},
       },
       states: {
         lingering: {
@@ -373,6 +320,7 @@ export const controllerMachine = controllerSetup.createMachine({
             'database.trigger': {},
             'webhook.event': {},
             'jobs.settled': {},
+            ...commands('commandWhileClosing'),
             'journal.closed': { target: '#controller.stopped', actions: 'noteJournal' },
             'controller.abort': {},
             'xstate.error.actor.*': [

@@ -18,10 +18,13 @@ import type { ArrivedEvent, EventKind } from './event.ts'
  *    Deliveries with a `row` are settled in the journal before `settle` is called; the driver only gets its credit back.
  * 4. `pause` stops intake and keeps the connection, `resume` starts it again. Both may be called in any order and twice.
  *    Deliveries already under way may still arrive after `pause`, never more than the credit.
- * 5. `cancel` ends intake for good: after it resolves nothing is delivered any more, and `settle` still works.
- * 6. `disconnect` sends what is still to be sent (acks, commits), closes, and resolves when nothing is left open: no
+ * 5. `host.credit` is the credit of this very moment: an operator may change it, and `creditChanged` says that it did. More
+ *    is taken at once where there is room now; where there is less than is unsettled already, nothing is delivered until
+ *    enough was settled. Legal at any time.
+ * 6. `cancel` ends intake for good: after it resolves nothing is delivered any more, and `settle` still works.
+ * 7. `disconnect` sends what is still to be sent (acks, commits), closes, and resolves when nothing is left open: no
  *    socket, no timer. It is legal at any time, also twice, also without `cancel`.
- * 7. When the connection is gone the driver calls `host.lost` once for that link, however many signs it saw, and cleans
+ * 8. When the connection is gone the driver calls `host.lost` once for that link, however many signs it saw, and cleans
  *    up after itself. No callback of a driver ever throws into its library.
  */
 export interface Driver {
@@ -35,6 +38,7 @@ export interface Link {
   settle(batch: readonly Settlement[]): void
   pause(): void
   resume(): void
+  creditChanged(): void
   cancel(): Promise<void>
   disconnect(): Promise<void>
 }
@@ -43,6 +47,7 @@ export interface Link {
 export interface DriverHost {
   /** Name of the configured source. */
   readonly source: string
+  /** As it is now, see rule 5. */
   readonly credit: Credit
   readonly log: Log
   deliver(batch: readonly Delivery[]): void

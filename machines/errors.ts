@@ -29,6 +29,8 @@ export const errorCodes = {
   LEASE_LOST: 'Another replica took the event over while this one was frozen; its result has no effect.',
   SIGNATURE_INVALID: 'The webhook signature is missing, forged or stale.',
   LIMIT_EXCEEDED: 'A bound (rate, size, count) was reached; try again later.',
+  COMMAND_INVALID: 'A command names something that is not there, or is not complete; nothing was changed.',
+  COMMAND_REFUSED: 'A command does not go together with the present state, or was not confirmed; nothing was changed.',
   NOT_RUNNING: 'No controller answers on the admin port.',
 } as const
 

@@ -1,4 +1,4 @@
-import type { Delivery, Settlement } from './driver.ts'
+import type { Credit, Delivery, Settlement } from './driver.ts'
 import type { ControllerError } from './errors.ts'
 import type { EventKind } from './event.ts'
 
@@ -11,6 +11,8 @@ import type { EventKind } from './event.ts'
  *                                             controller ──jobs.admit, jobs.drain, jobs.abort──▸ jobs
  *                                             controller ◂─jobs.settled───────────────────────── jobs
  *                                             controller ──journal.close──▸ journal, ◂─journal.up | down | closed
+ * operator's hand ──controller.*──▸ controller ──operator.perform──▸ operator, ◂─operator.performed
+ *                  ◂─controller.answered (emitted), one for each command
  * ```
  */
 
@@ -67,17 +69,57 @@ export type JournalFact =
   | { readonly type: 'journal.down'; readonly error: ControllerError }
   | { readonly type: 'journal.closed' }
 
+/**
+ * Of a command: who wants it, and the number its answer goes by. What a command carries of payloads and secrets stays
+ * with whoever asked, under this number: events may be looked at.
+ */
+export interface Asked {
+  readonly id: string
+  readonly by: string
+}
+
+/** What an operator may want; each gets exactly one `controller.answered`, unless the controller ends before. */
+export type OperatorCommand = { readonly asked: Asked } & (
+  | { readonly type: 'controller.pause' | 'controller.resume'; readonly source: string }
+  | { readonly type: 'controller.setCredit'; readonly source: string; readonly credit: Partial<Credit> }
+  | { readonly type: 'controller.redrive' | 'controller.drop' | 'controller.edit' }
+  | { readonly type: 'controller.releaseWaiters'; readonly lock: string }
+  | { readonly type: 'controller.setLogLevel' }
+  | { readonly type: 'controller.addSecret' | 'controller.retireSecret'; readonly source: string }
+)
+
 export type ControllerCommand =
-  | { readonly type: 'controller.drain'; readonly reason: string }
+  /** Without `asked`: a signal, or the program around. */
+  | { readonly type: 'controller.drain'; readonly reason: string; readonly asked?: Asked }
   | { readonly type: 'controller.abort'; readonly reason: string }
-  | { readonly type: 'controller.pause'; readonly source: string }
-  | { readonly type: 'controller.resume'; readonly source: string }
+  | OperatorCommand
+
+/** How a command ended; `facts` tell how much was done. A refusal has changed nothing. */
+export type CommandResult =
+  | { readonly status: 'done'; readonly facts: Readonly<Record<string, unknown>> }
+  | { readonly status: 'refused'; readonly error: ControllerError }
+
+export interface CommandAnswered {
+  readonly type: 'controller.answered'
+  readonly asked: Asked
+  readonly result: CommandResult
+}
+
+/** The operator child does what needs IO: parked events, locks, the log, secrets. */
+export type OperatorFact = {
+  readonly type: 'operator.performed'
+  readonly asked: Asked
+  readonly result: CommandResult
+}
+
+export type OperatorTask = { readonly type: 'operator.perform'; readonly asked: Asked }
 
 export type SourceCommand =
   | { readonly type: 'source.listen' }
   | { readonly type: 'source.settle'; readonly settlements: readonly Settlement[]; readonly bytes: number }
   | { readonly type: 'source.pause' }
   | { readonly type: 'source.resume' }
+  | { readonly type: 'source.setCredit'; readonly credit: Credit }
   | { readonly type: 'source.drain' }
   | { readonly type: 'source.abort' }
 
@@ -96,6 +138,7 @@ export type LinkCommand =
   | { readonly type: 'link.settle'; readonly settlements: readonly Settlement[] }
   | { readonly type: 'link.pause' }
   | { readonly type: 'link.resume' }
+  | { readonly type: 'link.setCredit'; readonly credit: Credit }
   | { readonly type: 'link.cancel' }
   | { readonly type: 'link.disconnect' }
 

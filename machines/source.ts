@@ -22,7 +22,8 @@ import type { EventArrived, LinkCommand, LinkFact, SourceCommand, SourceMoved, S
  * - `connecting`: the link was told to connect. Left by its answer, or by `connectTimeout`.
  * - `waiting`: connected, but the controller has not said `source.listen` yet: what arrived now could not be handled.
  * - `listening`: events flow. Entered from `waiting`, from `connecting` on every later connection, and when credit is back.
- * - `throttled`: the credit is used up; the driver brings nothing more until something is settled. Left at half credit.
+ * - `throttled`: the credit is used up; the driver brings nothing more until something is settled. Left at half credit,
+ *   which a `source.setCredit` may raise.
  * - `stalled`: throttled, and nothing was settled for `stallAfter`. Not ready: somebody should look.
  * - `paused`: an operator stopped the intake; the connection and what is in flight live on. Survives a reconnect.
  * - `backingOff`: not connected; the next try comes after an exponential delay with full jitter.
@@ -119,6 +120,8 @@ const wire = setup({
     noteStarted: assign({ started: true }),
     notePaused: assign({ paused: true }),
     noteResumed: assign({ paused: false }),
+    noteCredit: assign(({ event }) => (event.type === 'source.setCredit' ? { credit: event.credit } : {})),
+    passCredit: sendTo('link', ({ context }): LinkCommand => ({ type: 'link.setCredit', credit: context.credit })),
     noteConnected: assign({ failures: 0, error: undefined }),
     noteFailure: assign(({ context, event }) =>
       event.type === 'link.failed' || event.type === 'link.lost'
@@ -155,7 +158,7 @@ const sourceSetup = wire.extend({
 
 const bytesUsedUp = (context: SourceContext): boolean => context.bytesInFlight >= context.credit.bytes
 
-const tellLink = <Type extends Exclude<LinkCommand['type'], 'link.settle'>>(type: Type) =>
+const tellLink = <Type extends Exclude<LinkCommand['type'], 'link.settle' | 'link.setCredit'>>(type: Type) =>
   ({ type: 'tellLink', params: { type } }) as const
 
 const report = (state: SourceState) => ({ type: 'report', params: { state } }) as const
@@ -189,6 +192,7 @@ export const sourceMachine = sourceSetup.createMachine({
     'source.settle': { actions: 'settle' },
     'source.pause': { actions: 'notePaused' },
     'source.resume': { actions: 'noteResumed' },
+    'source.setCredit': { actions: ['noteCredit', 'passCredit'] },
     'source.drain': { target: '.draining' },
     'source.abort': { target: '.disconnecting' },
   },
@@ -248,6 +252,7 @@ export const sourceMachine = sourceSetup.createMachine({
         'link.delivered': { actions: 'bring' },
         'link.lost': { target: 'backingOff', actions: 'noteFailure' },
         'source.settle': { target: 'throttled', actions: 'settle' },
+        'source.setCredit': { target: 'throttled', actions: ['noteCredit', 'passCredit'] },
         'source.pause': { target: 'paused', actions: 'notePaused' },
       },
     },

@@ -39,6 +39,8 @@ export interface IntakeParts {
   readonly tracks: Tracks
   readonly commits: Commits
   readonly holes: Holes
+  /** How far delivered records may run ahead of the committed offset in one partition. */
+  readonly maxLead: number
   decode(record: KafkaRecord): DecodedRecord
   nextReceipt(): number
   /** A record was released, and nothing is in flight. */
@@ -46,9 +48,7 @@ export interface IntakeParts {
 }
 
 export const createIntake = (parts: IntakeParts): Intake => {
-  const { host, tracks, commits, holes, decode, nextReceipt, onRewind } = parts
-  const credit = host.credit.events
-  const maxLead = maxLeadFor(credit)
+  const { host, tracks, commits, holes, maxLead, decode, nextReceipt, onRewind } = parts
   const inFlight = new Map<number, { readonly track: Track; readonly offset: number }>()
   const halts = new Set<Halt>()
   let stream: Stream | undefined
@@ -66,8 +66,8 @@ export const createIntake = (parts: IntakeParts): Intake => {
   }
 
   const steer = (): void => {
-    if (crowded() || halts.size > 0 || inFlight.size >= credit) stream?.halt()
-    else if (inFlight.size <= credit / 2) stream?.flow()
+    if (crowded() || halts.size > 0 || inFlight.size >= host.credit.events) stream?.halt()
+    else if (inFlight.size <= host.credit.events / 2) stream?.flow()
   }
 
   /** The records of one fetch come in one synchronous burst: they are handed on together. */
@@ -94,7 +94,7 @@ export const createIntake = (parts: IntakeParts): Intake => {
       const order = { stream: track.name, position: offset }
       const delivery: Delivery = { receipt, event, bytes, redelivered, order }
       if (batch.push(defect === undefined ? delivery : { ...delivery, defect }) === 1) queueMicrotask(hand)
-      if (inFlight.size >= credit || track.lead >= maxLead) stream?.halt()
+      if (inFlight.size >= host.credit.events || track.lead >= maxLead) stream?.halt()
     },
     settle(settlements) {
       for (const { receipt, outcome } of settlements) {
@@ -121,9 +121,3 @@ export const createIntake = (parts: IntakeParts): Intake => {
     steer,
   }
 }
-
-/**
- * How far delivered records may run ahead of the committed offset in one partition. Wide enough that a commit of a few
- * milliseconds does not hold up the intake; small enough to treat all of it with suspicion after a crash: `redelivered`.
- */
-const maxLeadFor = (credit: number): number => Math.max(4 * credit, 1_000)

@@ -39,6 +39,7 @@ export const createLink = (
   consumer: KafkaConsumer,
   options: KafkaOptions,
   host: DriverHost,
+  maxLead: number,
   nextReceipt: () => number,
 ): Link => {
   const holes = createHoles(host)
@@ -55,6 +56,7 @@ export const createLink = (
     tracks,
     commits,
     holes,
+    maxLead,
     decode: createDecoder(host.source, options),
     nextReceipt,
     onRewind: () => void rewind(),
@@ -240,6 +242,7 @@ export const createLink = (
     settle: intake.settle,
     pause: () => intake.halt('paused'),
     resume: () => intake.free('paused'),
+    creditChanged: intake.steer,
     async cancel() {
       intake.halt('cancelled')
     },

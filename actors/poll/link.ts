@@ -33,8 +33,7 @@ export interface PollLinkParts {
 }
 
 export const createPollLink = ({ host, options, undelivered, nextReceipt, poll, close }: PollLinkParts): PollLink => {
-  const pageSize = Math.min(options.pageSize ?? host.credit.events, host.credit.events)
-  const roomForMore = Math.ceil(pageSize / 4)
+  const pageSize = (): number => Math.min(options.pageSize ?? host.credit.events, host.credit.events)
   const inFlight = new Set<number>()
   let state: 'connected' | 'consuming' | 'cancelled' | 'over' = 'connected'
   let paused = false
@@ -57,10 +56,10 @@ export const createPollLink = ({ host, options, undelivered, nextReceipt, poll, 
   const next = (): void => {
     if (state !== 'consuming' || paused || underWay !== undefined) return
     const room = host.credit.events - inFlight.size
-    if (room > 0 && (due || (more && room >= roomForMore))) {
+    if (room > 0 && (due || (more && room >= pageSize() / 4))) {
       rest()
       due = false
-      underWay = run(Math.min(room, pageSize)).then(() => {
+      underWay = run(Math.min(room, pageSize())).then(() => {
         underWay = undefined
         next()
       })
@@ -127,6 +126,7 @@ export const createPollLink = ({ host, options, undelivered, nextReceipt, poll, 
       paused = false
       next()
     },
+    creditChanged: next,
     cancel: async () => {
       if (state !== 'over') state = 'cancelled'
       rest()

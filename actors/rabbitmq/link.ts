@@ -20,7 +20,8 @@ import type { RabbitmqOptions } from './options.ts'
  * the wish changes. The channel lives on without a consumer, so that acks of what was delivered still work.
  *
  * The broker counts the prefetch by consumer, and one that begins after a pause gets a whole window next to what is
- * unsettled of the one before. So messages above the credit are held here, and no consumer begins while some are.
+ * unsettled of the one before. So messages above the credit are held here, and no consumer begins while some are. A
+ * prefetch is for consumers that begin after it: when the credit changes, another one takes over.
  */
 export const createLink = (
   connection: Connection,
@@ -35,7 +36,7 @@ export const createLink = (
   const unsettled = new Map<number, ConsumeMessage>()
   const held: ConsumeMessage[] = []
   let stage: 'connected' | 'consuming' | 'paused' | 'cancelled' | 'over' = 'connected'
-  let consumer: string | undefined
+  let consumer: { readonly tag: string; readonly window: number } | undefined
   let steering: Promise<void> | undefined
   let handing = false
   let starting = false
@@ -82,7 +83,9 @@ export const createLink = (
   // The consumer
 
   const misled = (): boolean =>
-    consumer === undefined ? stage === 'consuming' && held.length === 0 : stage === 'paused' || stage === 'cancelled'
+    consumer === undefined
+      ? stage === 'consuming' && held.length === 0
+      : stage === 'paused' || stage === 'cancelled' || (stage === 'consuming' && consumer.window !== host.credit.events)
 
   const steer = (): void => {
     if (steering === undefined && misled()) steering = turn()
@@ -90,7 +93,7 @@ export const createLink = (
 
   const turn = async (): Promise<void> => {
     try {
-      do await (consumer === undefined ? begin() : end(consumer))
+      do await (consumer === undefined ? begin() : end(consumer.tag))
       while (misled())
     } catch (thrown) {
       lose(rabbitmqError(thrown, 'SOURCE_CONNECTION_LOST'))
@@ -99,7 +102,9 @@ export const createLink = (
   }
 
   const begin = async (): Promise<void> => {
-    consumer = (await channel.consume(options.queue, take)).consumerTag
+    const window = host.credit.events
+    await channel.prefetch(window)
+    consumer = { tag: (await channel.consume(options.queue, take)).consumerTag, window }
   }
 
   const end = async (tag: string): Promise<void> => {
@@ -183,6 +188,7 @@ export const createLink = (
       stage = 'consuming'
       handOverSoon()
     },
+    creditChanged: handOverSoon,
     async cancel() {
       if (stage === 'over') return
       stage = 'cancelled'

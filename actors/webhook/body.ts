@@ -18,7 +18,7 @@ export interface BodyReader {
 export interface BodyLimits {
   readonly maxBytes: number
   /** Of all bodies being read together. */
-  readonly maxBytesTogether: number
+  readonly maxBytesTogether: () => number
   readonly withinMs: number
 }
 
@@ -64,7 +64,7 @@ export const createBodyReader = ({ maxBytes, maxBytesTogether, withinMs }: BodyL
         size += chunk.length
         held += chunk.length
         if (size > maxBytes) finish(tooLarge(maxBytes))
-        else if (held > maxBytesTogether) finish(unavailable('memory'))
+        else if (held > maxBytesTogether()) finish(unavailable('memory'))
         else chunks.push(chunk)
       }
       const complete = (): void => finish(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size))

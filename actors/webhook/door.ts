@@ -40,8 +40,15 @@ const acceptWithinMs = 2_000
 export const createDoor = (options: WebhookOptions, host: DriverHost, shared: DoorShared): Door => {
   const { signature, maxBodyBytes, timeoutMs } = options
   const rules = { via: host.source, type: options.type, scheme: signature, idHeader: options.id }
-  const reader = createBodyReader({ maxBytes: maxBodyBytes, maxBytesTogether: host.credit.bytes, withinMs: timeoutMs })
-  const inFlight = createInFlight(host.credit.events, (batch) => host.deliver(batch))
+  const reader = createBodyReader({
+    maxBytes: maxBodyBytes,
+    maxBytesTogether: () => host.credit.bytes,
+    withinMs: timeoutMs,
+  })
+  const inFlight = createInFlight(
+    () => host.credit.events,
+    (batch) => host.deliver(batch),
+  )
   const secondsToWait = options.rate === undefined ? () => 0 : createTokenBucket(options.rate)
   const waiting = new Set<() => void>()
   const onQuiet: (() => void)[] = []

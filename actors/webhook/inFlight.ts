@@ -15,7 +15,7 @@ export interface InFlight {
   settle(batch: readonly Settlement[]): void
 }
 
-export const createInFlight = (mostEvents: number, handOver: (batch: readonly Delivery[]) => void): InFlight => {
+export const createInFlight = (mostEvents: () => number, handOver: (batch: readonly Delivery[]) => void): InFlight => {
   const unsettled = new Map<number, ((answer: Answer) => void) | undefined>()
   let taken = 0
   let batch: Delivery[] = []
@@ -27,9 +27,9 @@ export const createInFlight = (mostEvents: number, handOver: (batch: readonly De
   }
 
   return {
-    isFull: () => taken >= mostEvents,
+    isFull: () => taken >= mostEvents(),
     take() {
-      if (taken >= mostEvents) return false
+      if (taken >= mostEvents()) return false
       taken += 1
       return true
     },

@@ -44,6 +44,7 @@ export const createFakeDriver = (
         consuming = false
       },
       resume,
+      creditChanged: look,
       cancel: end,
       disconnect: end,
     }

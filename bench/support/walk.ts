@@ -99,6 +99,7 @@ const counting = (driver: Driver, events: number, reached: () => void): Driver =
       consume: link.consume,
       pause: link.pause,
       resume: link.resume,
+      creditChanged: link.creditChanged,
       cancel: link.cancel,
       disconnect: link.disconnect,
       settle: (batch) => {

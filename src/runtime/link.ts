@@ -21,6 +21,7 @@ export const linkLogic = (partsOf: (source: string) => LinkParts) =>
     const { driver, log, gauge, count } = partsOf(input.name)
     let epoch = 0
     let link: Link | undefined
+    let { credit } = input
     const tell = (fact: LinkFact): void => sendBack(fact)
 
     const lose = (of: number, thrown: unknown): void => {
@@ -35,7 +36,9 @@ export const linkLogic = (partsOf: (source: string) => LinkParts) =>
       try {
         const connected = await driver.connect({
           source: input.name,
-          credit: input.credit,
+          get credit() {
+            return credit
+          },
           log,
           gauge,
           count,
@@ -102,6 +105,10 @@ export const linkLogic = (partsOf: (source: string) => LinkParts) =>
             break
           case 'link.resume':
             link?.resume()
+            break
+          case 'link.setCredit':
+            credit = command.credit
+            link?.creditChanged()
             break
           case 'link.cancel':
             void cancel()

@@ -1,4 +1,5 @@
-import type { ControllerContext, SourceFacts } from '../../machines/controller.ts'
+import type { ControllerContext } from '../../machines/controller.ts'
+import type { SourceFacts } from '../../machines/facts.ts'
 import type { Task } from '../jobs/task.ts'
 import type { DrainReport } from '../status.ts'
 

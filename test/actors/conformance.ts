@@ -159,6 +159,24 @@ export const conformance = (name: string, features: Features, open: () => Promis
       await holds(service, 0)
     })
 
+    test('a credit that is changed holds at once, whether it is more or less', async () => {
+      const service = await serve()
+      const all = Array.from({ length: 24 }, (_, index) => index + 1)
+      await service.publish(...all)
+      const { numbers, unsettled, settle, setCredit } = await consume(service, 2)
+      await until(() => unsettled().length === 2)
+      setCredit(8)
+      await until(() => unsettled().length === 8)
+      setCredit(3)
+      while (numbers().length < 24) {
+        await until(() => unsettled().length > 0)
+        await settle(unsettled().slice(0, 1))
+      }
+      await settle(unsettled())
+      expect(numbers()).toEqual(all)
+      await holds(service, 0)
+    })
+
     test('a pause stops the intake while a link beside it goes on, and a resume starts it again', async () => {
       const [service, beside] = [await serve(), await serve()]
       const paused = await consume(service, 2)
@@ -290,6 +308,7 @@ interface Recorded {
   readonly host: DriverHost
   readonly delivered: readonly Delivery[]
   readonly lost: readonly ControllerError[]
+  setCredit(events: number): void
   /** What the driver did against its contract. */
   readonly breaches: readonly string[]
   /** The numbers of what was delivered, in their order and with repeats. */
@@ -304,6 +323,10 @@ const recordLink = async (service: Service, credit: number): Promise<LinkRecord>
   return {
     ...recorded,
     link,
+    setCredit(events) {
+      recorded.setCredit(events)
+      link.creditChanged()
+    },
     pick: (...wanted) => wanted.flatMap((no) => recorded.delivered.findLast((one) => numberOf(one) === no) ?? []),
     async settle(deliveries, outcome = 'ack') {
       await service.settleRows?.(deliveries, outcome)
@@ -320,11 +343,14 @@ const createHost = (source: string, credit: number): Recorded => {
   const receipts = new Set<number>()
   const lost: ControllerError[] = []
   const breaches: string[] = []
+  let events = credit
   const breach = (happened: boolean, what: string) => happened && breaches.push(what)
 
   const host: DriverHost = {
     source,
-    credit: { events: credit, bytes: 1_000_000 },
+    get credit() {
+      return { events, bytes: 1_000_000 }
+    },
     log: { debug() {}, info() {}, warn() {}, error() {} },
     deliver(batch) {
       breach(batch.length === 0, 'an empty batch')
@@ -335,7 +361,7 @@ const createHost = (source: string, credit: number): Recorded => {
         inHand.set(delivery.receipt, delivery)
         delivered.push(delivery)
       }
-      breach(inHand.size > credit, `${inHand.size} unsettled with a credit of ${credit}`)
+      breach(inHand.size > events, `${inHand.size} unsettled with a credit of ${events}`)
     },
     lost(error) {
       lost.push(error)
@@ -349,6 +375,9 @@ const createHost = (source: string, credit: number): Recorded => {
     delivered,
     lost,
     breaches,
+    setCredit(next) {
+      events = next
+    },
     numbers: () => delivered.map(numberOf).toSorted((a, b) => a - b),
     unsettled: () => [...inHand.values()],
     forget: (deliveries) => deliveries.forEach(({ receipt }) => void inHand.delete(receipt)),

@@ -12,7 +12,15 @@ import type { Delivery } from '../../machines/driver.ts'
 import { ControllerError } from '../../machines/errors.ts'
 import { eventKinds } from '../../machines/event.ts'
 import { controllerEventTypes, matrixOf } from '../../machines/matrix.ts'
-import type { ControllerCommand, JobsCommand, JobsSettled, JournalCommand } from '../../machines/protocol.ts'
+import type {
+  CommandAnswered,
+  ControllerCommand,
+  JobsCommand,
+  JobsSettled,
+  JournalCommand,
+  OperatorCommand,
+  OperatorTask,
+} from '../../machines/protocol.ts'
 import { sourceMachine } from '../../machines/source.ts'
 import { linkLogic } from '../../src/runtime/link.ts'
 import { pathOf, runOut, type WalkOptions, walkMachine } from '../../src/testing/walk.ts'
@@ -30,6 +38,7 @@ const pure = controllerMachine.provide({
     stopJobs: nothing,
     tellJobs: nothing,
     tellJournal: nothing,
+    tellOperator: nothing,
     tellSource: nothing,
   },
 })
@@ -47,6 +56,20 @@ const settled: JobsSettled = {
   type: 'jobs.settled',
   batches: [{ source: 'a', settlements: [{ receipt: 1, outcome: 'ack' }], bytes: 1, results: { done: 1 } }],
 }
+
+const asked = { id: '1', by: 'test' }
+const commands: readonly OperatorCommand[] = [
+  { type: 'controller.pause', source: 'a', asked },
+  { type: 'controller.resume', source: 'a', asked },
+  { type: 'controller.setCredit', source: 'a', credit: { events: 9 }, asked },
+  { type: 'controller.redrive', asked },
+  { type: 'controller.drop', asked },
+  { type: 'controller.edit', asked },
+  { type: 'controller.releaseWaiters', lock: 'ledger', asked },
+  { type: 'controller.setLogLevel', asked },
+  { type: 'controller.addSecret', source: 'b', asked },
+  { type: 'controller.retireSecret', source: 'nowhere', asked },
+]
 
 const exploration: WalkOptions<typeof pure> = {
   input: {
@@ -66,8 +89,8 @@ const exploration: WalkOptions<typeof pure> = {
       { type: 'journal.closed' },
       { type: 'controller.drain', reason: 'test' },
       { type: 'controller.abort', reason: 'test' },
-      { type: 'controller.pause', source: 'a' },
-      { type: 'controller.resume', source: 'a' },
+      ...commands,
+      { type: 'operator.performed', asked, result: { status: 'done', facts: {} } },
       { type: 'xstate.done.actor.source:a', actorId: 'source:a', output: {} },
       { type: 'xstate.error.actor.source:b', actorId: 'source:b', error },
       { type: 'xstate.error.actor.jobs', actorId: 'jobs', error },
@@ -98,6 +121,21 @@ describe('the controller machine, over all reachable states', () => {
     for (const state of states.filter(({ status }) => status === 'active')) {
       const [told] = transition(pure, state, { type, reason: 'test' } as ControllerCommand)
       expect(pathOf(runOut(pure, told)), pathOf(state)).toBe('stopped')
+    }
+  })
+
+  test('each command is answered or handed to the operator, exactly once, in every state; and a drain too', () => {
+    const drain = { type: 'controller.drain', reason: 'test', asked } as const
+    for (const state of living) {
+      for (const command of [...commands, drain]) {
+        const [, actions] = transition(pure, state, command)
+        const answers = actions.filter(
+          ({ type, params }) =>
+            type === 'tellOperator' ||
+            (params as { event?: EventObject } | undefined)?.event?.type === 'controller.answered',
+        )
+        expect(answers, `${command.type} in ${pathOf(state)}`).toHaveLength(1)
+      }
     }
   })
 
@@ -173,9 +211,15 @@ const replay = () => {
       sendBack({ type: 'journal.closed' })
     })
   })
+  const operator = fromCallback<OperatorTask & EventObject>(({ receive, sendBack }) => {
+    receive(({ asked }) => {
+      heard.push(`operator ${asked.id}`)
+      sendBack({ type: 'operator.performed', asked, result: { status: 'done', facts: { id: asked.id } } })
+    })
+  })
   const actor = createActor(
     controllerMachine.provide({
-      actors: { source: sourceMachine.provide({ actors: { link } }), jobs, journal },
+      actors: { source: sourceMachine.provide({ actors: { link } }), jobs, journal, operator },
     }),
     {
       clock,
@@ -188,6 +232,8 @@ const replay = () => {
       },
     },
   )
+  const answers: CommandAnswered[] = []
+  actor.on('controller.answered', (answer) => void answers.push(answer))
   const thrown: unknown[] = []
   actor.subscribe({ error: (failure) => void thrown.push(failure) })
   stops.push(() => actor.stop())
@@ -198,6 +244,7 @@ const replay = () => {
     hooks: drivers.hooks as FakeDriver,
     heard,
     admitted,
+    answers,
     thrown,
     finish: () => {
       for (const job of admitted.splice(0)) actor.send(settle(job, false))
@@ -243,6 +290,34 @@ describe('the controller machine with real sources and links and faked drivers',
     expect(output?.report.orders).toMatchObject({ accepted: 3, settled: 3, inFlight: 0, results: { done: 3 } })
     expect(tree.orders.calls.at(-1)).toBe('disconnect')
     expect(tree.heard.slice(-2)).toEqual(['jobs.drain', 'journal.close'])
+  })
+
+  test('an operator pauses a source, changes its credit and resumes it; each command has one answer', async () => {
+    const tree = await running()
+    const by = 'operator'
+    tree.actor.send({ type: 'controller.pause', source: 'orders', asked: { id: '1', by } })
+    expect(tree.facts('orders')?.state).toBe('paused')
+    tree.actor.send({ type: 'controller.setCredit', source: 'orders', credit: { events: 9 }, asked: { id: '2', by } })
+    expect(tree.orders.credit()).toBe(9)
+    expect(tree.facts('orders')?.credit).toEqual({ events: 9, bytes: credit.bytes })
+    tree.actor.send({ type: 'controller.resume', source: 'orders', asked: { id: '3', by } })
+    expect(tree.facts('orders')?.state).toBe('listening')
+    tree.actor.send({ type: 'controller.pause', source: 'nowhere', asked: { id: '4', by } })
+    tree.actor.send({ type: 'controller.redrive', asked: { id: '5', by } })
+    expect(tree.heard).toContain('operator 5')
+    tree.actor.send({ type: 'controller.drain', reason: 'asked for', asked: { id: '6', by } })
+    tree.actor.send({ type: 'controller.resume', source: 'orders', asked: { id: '7', by } })
+    tree.actor.send({ type: 'controller.setLogLevel', asked: { id: '8', by } })
+    expect(tree.answers.map(({ asked, result }) => [asked.id, result.status])).toEqual([
+      ['1', 'done'],
+      ['2', 'done'],
+      ['3', 'done'],
+      ['4', 'refused'],
+      ['5', 'done'],
+      ['6', 'done'],
+      ['7', 'refused'],
+      ['8', 'done'],
+    ])
   })
 
   test('a source that cannot connect does not hold up the others', async () => {

@@ -24,7 +24,7 @@ const lost = new ControllerError('SOURCE_CONNECTION_LOST', 'cut by the test')
 
 const pure = sourceMachine.provide({
   actors: { link: fromCallback(nothing) },
-  actions: { tellLink: nothing, tellController: nothing, report: nothing },
+  actions: { tellLink: nothing, passCredit: nothing, tellController: nothing, report: nothing },
 })
 
 const delivery = (receipt: number): Delivery => ({
@@ -53,6 +53,7 @@ const exploration: WalkOptions<typeof pure> = {
       { type: 'source.listen' },
       { type: 'source.pause' },
       { type: 'source.resume' },
+      { type: 'source.setCredit', credit: { events: inFlight === 2 ? 8 : 2, bytes: 100 } },
       { type: 'source.drain' },
       { type: 'source.abort' },
       { type: 'link.connected' },
@@ -65,8 +66,8 @@ const exploration: WalkOptions<typeof pure> = {
     ]
   },
   keyOf: (snapshot) => {
-    const { inFlight, started, paused } = contextOf(snapshot)
-    return JSON.stringify([snapshot.value, inFlight, started, paused])
+    const { inFlight, started, paused, credit } = contextOf(snapshot)
+    return JSON.stringify([snapshot.value, inFlight, started, paused, credit.events])
   },
 }
 const walk = walkMachine(pure, exploration)
@@ -279,6 +280,23 @@ describe('the source machine with its real link and a faked driver', () => {
     source.settle('ack')
     expect(source.moves.slice(-2)).toEqual(['throttled', 'listening'])
     expect(source.fake.calls.at(-1)).toBe('resume')
+  })
+
+  test('more credit frees a stalled source at once, less throttles a listening one, and a later link begins with it', async () => {
+    const source = await listening()
+    source.fake.deliver(4)
+    source.clock.increment(policy.stallAfterMs)
+    source.send({ type: 'source.setCredit', credit: { events: 8, bytes: 1_000 } })
+    expect(source.moves.slice(-3)).toEqual(['stalled', 'throttled', 'listening'])
+    expect(source.fake.calls.slice(-2)).toEqual(['credit 8', 'resume'])
+    source.send({ type: 'source.setCredit', credit: { events: 2, bytes: 1_000 } })
+    expect(source.moves.at(-1)).toBe('throttled')
+    source.settle('ack')
+    expect(source.moves.at(-1)).toBe('listening')
+    source.fake.lose()
+    source.clock.increment(1_000)
+    await source.at('listening')
+    expect(source.fake.credit()).toBe(2)
   })
 
   test('a pause survives a reconnect', async () => {

@@ -11,6 +11,8 @@ export interface FakeDriver {
   /** The commands in the order they came. */
   readonly calls: readonly string[]
   readonly settled: readonly Settlement[]
+  /** What the link may have in flight now. */
+  credit(): number | undefined
   /** Brings so many events, 10 bytes each. */
   deliver(count: number): void
   /** The service cuts the connection. */
@@ -57,11 +59,13 @@ export const createFakeDriver = (kind: EventKind = 'queue.event'): FakeDriver =>
           },
           pause: () => void calls.push('pause'),
           resume: () => void calls.push('resume'),
+          creditChanged: () => void calls.push(`credit ${caller.credit.events}`),
           cancel: () => answer('cancel'),
           disconnect: () => answer('disconnect'),
         }
       },
     },
+    credit: () => host?.credit.events,
     deliver: (count) => host?.deliver(Array.from({ length: count }, delivery)),
     lose: () => host?.lost(new ControllerError('SOURCE_CONNECTION_LOST', 'cut by the test')),
     refuse: (count) => {
