@@ -10,7 +10,7 @@ import type { CommandResult, ControllerCommand, OperatorCommand, SourceCommand }
  * |---|---|---|---|
  * | pause, resume, setCredit | the source, where there is one | refused | refused |
  * | redrive, drop, edit | done, if the journal is up | done | refused |
- * | releaseWaiters, setLogLevel, addSecret, retireSecret | done | done | refused |
+ * | releaseWaiter, setLogLevel, rotateSecret | done | done | refused |
  * | drain | begins | begins nothing new | begins nothing new |
  */
 export type Phase = 'open' | 'draining' | 'closing'
@@ -37,10 +37,9 @@ export const decide = (known: Known, phase: Phase, command: OperatorCommand | Dr
     case 'controller.drop':
     case 'controller.edit':
       return known.journal === 'up' ? { to: 'operator' } : away
-    case 'controller.releaseWaiters':
+    case 'controller.releaseWaiter':
     case 'controller.setLogLevel':
-    case 'controller.addSecret':
-    case 'controller.retireSecret':
+    case 'controller.rotateSecret':
       return { to: 'operator' }
   }
 }

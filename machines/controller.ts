@@ -236,10 +236,9 @@ const commands = (actions: 'command' | 'commandWhileDraining' | 'commandWhileClo
     'controller.redrive': { actions },
     'controller.drop': { actions },
     'controller.edit': { actions },
-    'controller.releaseWaiters': { actions },
+    'controller.releaseWaiter': { actions },
     'controller.setLogLevel': { actions },
-    'controller.addSecret': { actions },
-    'controller.retireSecret': { actions },
+    'controller.rotateSecret': { actions },
   }) as const satisfies Record<OperatorCommand['type'], unknown>
 
 export const controllerMachine = controllerSetup.createMachine({

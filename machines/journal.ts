@@ -168,6 +168,8 @@ export interface ParkedFilter {
   readonly source?: string
   readonly type?: string
   readonly code?: string
+  /** RFC 3339: nothing that was parked later, so what failed again since somebody looked is left alone. */
+  readonly parkedUntil?: string
   /** At most 1,000. */
   readonly limit: number
 }

@@ -83,9 +83,9 @@ export type OperatorCommand = { readonly asked: Asked } & (
   | { readonly type: 'controller.pause' | 'controller.resume'; readonly source: string }
   | { readonly type: 'controller.setCredit'; readonly source: string; readonly credit: Partial<Credit> }
   | { readonly type: 'controller.redrive' | 'controller.drop' | 'controller.edit' }
-  | { readonly type: 'controller.releaseWaiters'; readonly lock: string }
+  | { readonly type: 'controller.releaseWaiter'; readonly lock: string }
   | { readonly type: 'controller.setLogLevel' }
-  | { readonly type: 'controller.addSecret' | 'controller.retireSecret'; readonly source: string }
+  | { readonly type: 'controller.rotateSecret'; readonly source: string }
 )
 
 export type ControllerCommand =

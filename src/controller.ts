@@ -1,8 +1,10 @@
 import type { Parked } from '../machines/journal.ts'
+import type { ControllerCommand } from '../machines/protocol.ts'
 import { startAdmin } from './admin/server.ts'
 import type { AdminTarget, Probes } from './admin/target.ts'
 import { processEnvironment } from './config/environment.ts'
 import type { ResolvedConfig } from './config/resolved.ts'
+import { createControl } from './control/control.ts'
 import { embeddedFolder } from './embedded/folder.ts'
 import { startEmbeddedPostgres } from './embedded/postgres.ts'
 import type { ControllerLog } from './log.ts'
@@ -44,6 +46,8 @@ export interface ControllerOptions {
 }
 
 interface Running extends AdminTarget {
+  readonly parked: Parked
+  drain(reason: string): void
   abort(reason: string): void
 }
 
@@ -108,27 +112,43 @@ interface Life extends Surroundings {
 
 const run = async (config: ResolvedConfig, { url, log, onRunning, onStopped }: Life): Promise<Running> => {
   const assembly = assemble(config, { url, log })
-  const { root, journal, server, sources } = assembly
+  const { root, operator, journal, server, sources } = assembly
   const times = createStateTimes()
   const { report, drainBegan, ...seen } = createView(config, assembly, times)
+
+  const tell = (event: ControllerCommand): void => {
+    if (root.getSnapshot().status === 'active') root.send(event)
+  }
+  const drainBegins = (reason: string): void => {
+    drainBegan()
+    server.shed()
+    log.info({ reason }, 'drain began')
+  }
+  const control = createControl({
+    operator,
+    log: log.pinned?.({ actor: 'operator' }) ?? log.child({ actor: 'operator' }),
+    send: tell,
+    onDrain: drainBegins,
+    onAnswered: (listener) => void root.on('controller.answered', listener),
+  })
 
   const running: Running = {
     ...seen,
     parked: journal.parked,
+    control,
     drain: (reason) => {
-      drainBegan()
-      server.shed()
-      log.info({ reason }, 'drain began')
-      root.send({ type: 'controller.drain', reason })
+      drainBegins(reason)
+      tell({ type: 'controller.drain', reason })
     },
     abort: (reason) => {
       drainBegan()
-      root.send({ type: 'controller.abort', reason })
+      tell({ type: 'controller.abort', reason })
     },
   }
-  const { host, port, token } = config.admin
-  const admin = await startAdmin({ host, port, token, target: running, log: log.child({ actor: 'admin' }) })
+  const { host, port, tokens } = config.admin
+  const admin = await startAdmin({ host, port, tokens, target: running, log: log.child({ actor: 'admin' }) })
   const finish = async (exitCode: 0 | 1 | 3, last: DrainReport): Promise<void> => {
+    control.end()
     await admin.close()
     await onStopped(exitCode, last)
   }
@@ -160,5 +180,8 @@ const run = async (config: ResolvedConfig, { url, log, onRunning, onStopped }: L
   })
   root.start()
   log.info({ admin: admin.port, sources: Object.keys(sources) }, 'controller started')
+  if (Object.keys(tokens).length === 0) {
+    log.warn({}, 'no KOKSMAT_INSPECTOR_TOKEN: anyone on this machine may operate; for development only')
+  }
   return running
 }

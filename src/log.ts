@@ -16,6 +16,10 @@ export interface ControllerLog extends Log {
   child(fields: { readonly actor: string } & Readonly<Record<string, unknown>>): ControllerLog
   /** Returns when every line so far has been handed to the operating system. */
   flush(): void
+  /** From now on, for this log and all its children; returns the level before. Absent: the level is not ours to set. */
+  setLevel?(level: string): string
+  /** A child that keeps the level of now, whatever is set later: what it says nobody can turn off. */
+  pinned?(fields: { readonly actor: string }): ControllerLog
 }
 
 export interface LogOptions {
@@ -33,7 +37,7 @@ export const createLog = ({ level, format, to = 1, colors }: LogOptions): Contro
   const lines = file ?? (to as DestinationStream)
   const logger = pino(
     {
-      level,
+      level: 'trace',
       base: null,
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
@@ -41,14 +45,19 @@ export const createLog = ({ level, format, to = 1, colors }: LogOptions): Contro
     },
     format === 'json' ? lines : readable(lines, colors),
   )
-  return logOf(logger, () => file?.flushSync())
+  return logOf(logger, { level }, () => file?.flushSync())
 }
 
-const logOf = (logger: Logger, flush: () => void): ControllerLog => {
+/** Shared by a log and its children, which in pino keep the level they were made with. */
+interface Threshold {
+  level: string
+}
+
+const logOf = (logger: Logger, threshold: Threshold, flush: () => void): ControllerLog => {
   const at =
     (level: Level) =>
     (fields: object, message: string): void => {
-      if (logger.isLevelEnabled(level)) logger[level](cleanBranch(fields), cleanText(message))
+      if (isLogged(level, threshold.level)) logger[level](cleanBranch(fields), cleanText(message))
     }
   return {
     debug: at('debug'),
@@ -56,10 +65,19 @@ const logOf = (logger: Logger, flush: () => void): ControllerLog => {
     warn: at('warn'),
     error: at('error'),
     fatal: at('fatal'),
-    child: (fields) => logOf(logger.child(cleanBranch(fields)), flush),
+    child: (fields) => logOf(logger.child(cleanBranch(fields)), threshold, flush),
     flush,
+    pinned: (fields) => logOf(logger.child(cleanBranch(fields)), { ...threshold }, flush),
+    setLevel: (level) => {
+      const before = threshold.level
+      threshold.level = level
+      return before
+    },
   }
 }
+
+const isLogged = (level: Level, threshold: string): boolean =>
+  (pino.levels.values[level] as number) >= (pino.levels.values[threshold] ?? Number.POSITIVE_INFINITY)
 
 /** Formatting is a function of the line: no stream and no worker thread between a line and the terminal. */
 const readable = (lines: DestinationStream, colors: boolean | undefined): DestinationStream => {

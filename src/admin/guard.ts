@@ -10,17 +10,26 @@ import { Refused } from './http.ts'
  * - `Host`: exactly one; on a loopback address only loopback names; elsewhere any IP address and the configured name.
  *   The port is not compared, so that a port-forward works.
  * - `Origin`: none, or the very origin that was asked.
- * - token: where one is configured, for all but the probes.
+ * - token: where one is configured, for all but the probes. It says whether its bearer may change anything.
  */
 export interface Guard {
   /** @throws Refused 400, 403 or 421 */
   admit(request: IncomingMessage): void
   /** @throws Refused 401 */
-  authorise(request: IncomingMessage): void
+  authorise(request: IncomingMessage): Role
 }
 
-export const createGuard = (host: string, token: string | undefined): Guard => {
-  const expected = token === undefined ? undefined : digest(token)
+/** `operate` may do what `read` may, and change things. */
+export type Role = 'read' | 'operate'
+
+/** None: whoever reaches the port may operate. Only `read`: nobody may. */
+export type Tokens = Readonly<Partial<Record<Role, string>>>
+
+export const createGuard = (host: string, tokens: Tokens): Guard => {
+  const known = (['operate', 'read'] as const).flatMap((role) => {
+    const token = tokens[role]
+    return token === undefined ? [] : [{ role, digest: digest(token) }]
+  })
   const bound = host.toLowerCase()
   const onLoopback = isLoopback(bound)
   const isOurs = (name: string): boolean => isLoopback(name) || name === bound || (!onLoopback && isIP(name) !== 0)
@@ -38,9 +47,10 @@ export const createGuard = (host: string, token: string | undefined): Guard => {
       }
     },
     authorise: ({ headers }) => {
-      if (expected === undefined) return
-      const given = /^Bearer ([\x21-\x7e]{1,512})$/i.exec(headers.authorization ?? '')?.[1]
-      if (given !== undefined && timingSafeEqual(digest(given), expected)) return
+      if (known.length === 0) return 'operate'
+      const given = digest(/^Bearer ([\x21-\x7e]{1,512})$/i.exec(headers.authorization ?? '')?.[1] ?? '')
+      const bearer = known.find((each) => timingSafeEqual(given, each.digest))
+      if (bearer !== undefined) return bearer.role
       throw new Refused({ status: 401, title: 'Token required', headers: { 'www-authenticate': 'Bearer' } })
     },
   }

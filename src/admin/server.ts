@@ -2,13 +2,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net'
 import type { Log } from '../../machines/driver.ts'
 import { ControllerError } from '../../machines/errors.ts'
-import { createGuard } from './guard.ts'
+import { createGuard, type Tokens } from './guard.ts'
 import { Refused, sendProblem, sendReply } from './http.ts'
 import { type Route, routes } from './routes.ts'
 import type { AdminTarget } from './target.ts'
 
 /**
- * The admin port: probes, metrics, status, parked events and the drain, over HTTP for people and orchestrators.
+ * The admin port: probes, metrics, status, parked events and commands, over HTTP for people and orchestrators.
  *
  * It opens before the first source connects and closes last, so that a boot and a drain can be watched. A path of its
  * own for each thing, JSON answers, RFC 9457 problems, no stack traces, no secrets (nothing here holds any).
@@ -18,7 +18,7 @@ export interface AdminOptions {
   /** 0 takes any free one. */
   readonly port: number
   /** Asked for by all paths but the probes. */
-  readonly token: string | undefined
+  readonly tokens: Tokens
   readonly target: AdminTarget
   readonly log: Log
 }
@@ -35,18 +35,21 @@ const closeWithinMs = 1_000
  * Resolves when it listens.
  * @throws ControllerError PORT_IN_USE
  */
-export const startAdmin = async ({ host, port, token, target, log }: AdminOptions): Promise<AdminServer> => {
-  const guard = createGuard(host, token)
+export const startAdmin = async ({ host, port, tokens, target, log }: AdminOptions): Promise<AdminServer> => {
+  const guard = createGuard(host, tokens)
 
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     guard.admit(request)
     const { pathname, searchParams: query } = new URL(request.url ?? '/', 'http://admin')
     const route = findRoute(pathname, request.method ?? '')
-    if (route.open !== true) guard.authorise(request)
-    const audit = (command: string, fields: object): void =>
-      log.info({ command, from: request.socket.remoteAddress, ...fields }, 'admin command')
+    const who = { by: 'admin', address: request.socket.remoteAddress ?? '' } as const
+    if (route.needs !== 'nothing' && guard.authorise(request) === 'read' && route.needs === 'operate') {
+      const reason = 'its token may only read'
+      target.control.audit('control', who, 'refused', { reason })
+      throw new Refused({ status: 403, title: 'Forbidden', detail: 'This token may read and not operate.' })
+    }
     const segment = route.path.exec(pathname)?.[1] ?? ''
-    sendReply(response, await route.reply(target, { request, query, segment, audit }))
+    sendReply(response, await route.reply(target, { request, query, segment, who }))
   }
 
   const server = createServer(
@@ -91,11 +94,17 @@ const findRoute = (pathname: string, method: string): Route => {
 
 const problemOf = (thrown: unknown): Refused['problem'] => {
   if (thrown instanceof Refused) return thrown.problem
-  if (thrown instanceof ControllerError && thrown.code === 'JOURNAL_UNAVAILABLE') {
+  if (!(thrown instanceof ControllerError)) return internal
+  const { code, message: detail } = thrown
+  if (code === 'JOURNAL_UNAVAILABLE') {
     return { status: 503, title: 'The journal does not answer', headers: { 'retry-after': '2' } }
   }
-  return { status: 500, title: 'Internal error' }
+  if (code === 'COMMAND_INVALID') return { status: 422, title: 'Not possible', detail }
+  if (code === 'COMMAND_REFUSED') return { status: 409, title: 'Not now', detail }
+  return internal
 }
+
+const internal = { status: 500, title: 'Internal error' }
 
 const refuseMalformed = (error: NodeJS.ErrnoException, socket: Socket): void => {
   if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()

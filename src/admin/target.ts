@@ -1,4 +1,5 @@
 import type { Parked } from '../../machines/journal.ts'
+import type { Control } from '../control/control.ts'
 import type { Status } from '../status.ts'
 
 /** What the admin port shows and commands; the controller is one. */
@@ -7,10 +8,11 @@ export interface AdminTarget {
   probes(): Probes
   /** The text of a scrape, in the Prometheus format. */
   metrics(): Promise<string>
-  readonly parked: Parked
+  readonly parked: Pick<Parked, 'list' | 'show'>
   /** `MachineGraph[]` (src/graph.ts), passed on as JSON. */
   graph(): unknown
-  drain(reason: string): void
+  /** What changes something goes through it, and is in the log. */
+  readonly control: Pick<Control, 'perform' | 'audit'>
 }
 
 /**

@@ -2,11 +2,13 @@ import { ControllerError } from '../../machines/errors.ts'
 import { resolveDeployment } from '../config/deployment.ts'
 import { createEnvironment, processEnvironment } from '../config/environment.ts'
 import { configInvalid } from '../config/problems.ts'
+import type { Command } from '../control/command.ts'
 
 /** Speaks with the controller that runs, through its admin port, whose address and token the environment says. */
 export interface AdminClient {
   get<Answer>(path: string, query?: Readonly<Record<string, string | number | undefined>>): Promise<Answer>
-  post<Answer>(path: string, body: object): Promise<Answer>
+  /** @throws ControllerError COMMAND_INVALID, COMMAND_REFUSED, JOURNAL_UNAVAILABLE, NOT_RUNNING, USAGE */
+  control<Answer>(command: Command, confirm?: string): Promise<Answer>
 }
 
 const withinMs = 10_000
@@ -14,7 +16,8 @@ const withinMs = 10_000
 export const createAdminClient = (): AdminClient => {
   const { value, problems } = resolveDeployment(createEnvironment(processEnvironment()), false)
   if (problems.length > 0) throw configInvalid(problems)
-  const { host, port, token } = value.admin
+  const { host, port, tokens } = value.admin
+  const token = tokens.operate ?? tokens.read
   const address = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host
   const base = `http://${address}:${port}`
 
@@ -41,7 +44,8 @@ export const createAdminClient = (): AdminClient => {
       for (const [name, value] of Object.entries(query)) if (value !== undefined) given.set(name, String(value))
       return ask(given.size === 0 ? path : `${path}?${given}`, { method: 'GET' })
     },
-    post: (path, body) => ask(path, { method: 'POST', body: JSON.stringify(body) }),
+    control: (command, confirm) =>
+      ask('/control', { method: 'POST', body: JSON.stringify({ ...command, ...(confirm && { confirm }) }) }),
   }
 }
 
@@ -52,7 +56,10 @@ interface Refusal {
 
 const refusalOf = (status: number, { title = 'Refused', detail }: Refusal): ControllerError => {
   const message = `The controller says: ${title}${detail === undefined ? '' : `: ${detail}`} (${status}).`
-  if (status === 401) return new ControllerError('USAGE', `${message} Set KOKSMAT_ADMIN_TOKEN.`)
+  if (status === 401) return new ControllerError('USAGE', `${message} Set KOKSMAT_INSPECTOR_TOKEN.`)
+  if (status === 403) return new ControllerError('COMMAND_REFUSED', `${message} KOKSMAT_INSPECTOR_TOKEN may.`)
+  if (status === 409) return new ControllerError('COMMAND_REFUSED', message)
+  if (status === 422) return new ControllerError('COMMAND_INVALID', message)
   if (status === 503) return new ControllerError('JOURNAL_UNAVAILABLE', message)
   return new ControllerError('USAGE', message)
 }

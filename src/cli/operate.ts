@@ -26,7 +26,7 @@ export const showStatus = async (output: Output): Promise<void> => {
 }
 
 export const drain = async (output: Output): Promise<void> => {
-  const answer = await createAdminClient().post<{ state: string }>('/drain', {})
+  const answer = await createAdminClient().control({ name: 'drain' }, 'drain')
   output.result(answer, 'The drain has begun; `status` shows how far it is.')
 }
 
@@ -74,9 +74,10 @@ export const changeEvents = async (
   if (seqs.length === 0 && source === undefined && type === undefined && code === undefined && all !== true) {
     throw usage('Say which events: their numbers, --source, --type, --code, or --all.')
   }
-  const filter = seqs.length === 0 ? selection : { ...selection, seqs }
-  const answer = await createAdminClient().post<{ redriven?: number; dropped?: number }>(`/events/${verb}`, filter)
-  const count = answer.redriven ?? answer.dropped ?? 0
+  const { all: _, limit = 1_000, ...chosen } = selection
+  const filter = { ...chosen, limit, ...(seqs.length === 0 ? {} : { seqs }) }
+  const answer = await createAdminClient().control<{ count: number }>({ name: verb, filter }, verb)
+  const { count } = answer
   const done = verb === 'redrive' ? 'ready again' : 'dropped'
   output.result(answer, `${count} ${count === 1 ? 'event is' : 'events are'} ${done}.`)
 }

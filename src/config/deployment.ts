@@ -7,11 +7,14 @@ import { hidden } from './redact.ts'
 import { urlFits } from './references.ts'
 import type { ResolvedConfig } from './resolved.ts'
 
-/** What a deployment says in variables: the addresses of this process, its log, and its token. */
+/** What a deployment says in variables: the addresses of this process, its log, and its tokens. */
 
 const port: Field<number> = whole(0, 65_535)
 const host: Field<string> = text('an address or a name of this machine', /^(?:[A-Za-z0-9](?:[\w.-]*)|[\da-fA-F:.]+)$/)
 const level: Field<string> = oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent')
+/** Of the admin port, its API and the inspector: whoever has the first may change things, the second only look. */
+const operateToken = 'KOKSMAT_INSPECTOR_TOKEN'
+const readToken = 'KOKSMAT_INSPECTOR_TOKEN_READ'
 const leastTokenLength = 32
 const token: Field<string> = fitting(
   z
@@ -42,7 +45,8 @@ export const resolveDeployment = (environment: Environment, terminal: boolean): 
     host: take(fromVariable(environment, 'KOKSMAT_ADMIN_HOST', host), '127.0.0.1'),
     port: take(fromVariable(environment, 'KOKSMAT_ADMIN_PORT', port, Number), 3001),
   }
-  const adminToken = take(fromSecret(environment, 'KOKSMAT_ADMIN_TOKEN', token), undefined)
+  const operate = take(fromSecret(environment, operateToken, token), undefined)
+  const read = take(fromSecret(environment, readToken, token), undefined)
   const log = {
     level: take(
       fromVariable(environment, 'LOG_LEVEL', level, (given) => given.toLowerCase()),
@@ -53,12 +57,21 @@ export const resolveDeployment = (environment: Environment, terminal: boolean): 
       terminal ? 'pretty' : 'json',
     ),
   }
-  if (!isLoopback(admin.host) && environment.secret('KOKSMAT_ADMIN_TOKEN').value === undefined) {
+  const isGuarded = [operateToken, readToken].some((name) => environment.secret(name).value !== undefined)
+  if (!(isLoopback(admin.host) || isGuarded)) {
     problems.push({
       path: 'KOKSMAT_ADMIN_HOST',
       value: JSON.stringify(admin.host),
-      problem: 'opens the admin port to other machines, and there is no KOKSMAT_ADMIN_TOKEN',
-      expected: `127.0.0.1, or a KOKSMAT_ADMIN_TOKEN of at least ${leastTokenLength} characters`,
+      problem: `opens the admin port to other machines, and there is no ${operateToken}`,
+      expected: `127.0.0.1, or a ${operateToken} of at least ${leastTokenLength} characters`,
+    })
+  }
+  if (operate !== undefined && operate === read) {
+    problems.push({
+      path: readToken,
+      value: hidden,
+      problem: `is the same as ${operateToken}, so whoever may read could operate`,
+      expected: 'another one',
     })
   }
   if (webhooks.port !== 0 && webhooks.port === admin.port) {
@@ -70,7 +83,14 @@ export const resolveDeployment = (environment: Environment, terminal: boolean): 
     })
   }
   return {
-    value: { webhooks, admin: { ...admin, ...(adminToken === undefined ? {} : { token: adminToken }) }, log },
+    value: {
+      webhooks,
+      admin: {
+        ...admin,
+        tokens: { ...(operate === undefined ? {} : { operate }), ...(read === undefined ? {} : { read }) },
+      },
+      log,
+    },
     problems,
   }
 }

@@ -25,7 +25,12 @@ export interface ResolvedConfig {
   }
   readonly prepare?: NonNullable<ControllerDefinition['prepare']>
   readonly webhooks: { readonly host: string; readonly port: number }
-  readonly admin: { readonly host: string; readonly port: number; readonly token?: string }
+  readonly admin: {
+    readonly host: string
+    readonly port: number
+    /** None: whoever reaches the port may operate. Only `read`: nobody may. */
+    readonly tokens: { readonly operate?: string; readonly read?: string }
+  }
   readonly log: { readonly level: string; readonly format: 'json' | 'pretty' }
 }
 

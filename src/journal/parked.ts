@@ -17,6 +17,7 @@ export const createParked = (base: Base): Parked => {
   const matching = `select seq from ${table} e where e.state = 'parked'
     and ($1::bigint[] is null or e.seq = any($1)) and ($2::text is null or e.via = $2)
     and ($3::text is null or e.type = $3) and ($4::text is null or e.history -> -1 -> 'error' ->> 'code' = $4)
+    and ($6::timestamptz is null or e.parked_at <= $6)
     order by e.seq limit $5`
 
   return {
@@ -43,7 +44,7 @@ export const createParked = (base: Base): Parked => {
            update ${table} set state = 'ready', attempts = 0, due = now(), parked_at = null, redelivered = false
            where seq = any(array(${matching} for update skip locked)) returning queue
          )
-         select queue, count(*)::integer as count, pg_notify($6, '0 ' || queue) from redriven group by queue`,
+         select queue, count(*)::integer as count, pg_notify($7, '0 ' || queue) from redriven group by queue`,
         [...valuesOf(filter), names.channel],
       )
       for (const { queue } of rows) base.wakes.in(queue, 0)
@@ -65,12 +66,13 @@ export const createParked = (base: Base): Parked => {
   }
 }
 
-const valuesOf = ({ seqs, source, type, code, limit }: ParkedFilter): unknown[] => [
+const valuesOf = ({ seqs, source, type, code, limit, parkedUntil }: ParkedFilter): unknown[] => [
   seqs ?? null,
   source ?? null,
   type ?? null,
   code ?? null,
   Math.max(0, Math.min(limit, maxAtOnce)),
+  parkedUntil ?? null,
 ]
 
 const summaryOf = (row: ParkedRow): ParkedSummary => {

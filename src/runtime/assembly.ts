@@ -6,6 +6,7 @@ import type { EventKind, SourceKind } from '../../machines/event.ts'
 import type { JournalHealth } from '../../machines/journal.ts'
 import { sourceMachine } from '../../machines/source.ts'
 import type { ResolvedConfig } from '../config/resolved.ts'
+import { createOperator } from '../control/operator.ts'
 import { createJobs } from '../jobs/jobs.ts'
 import { createJournal } from '../journal/journal.ts'
 import type { ControllerLog } from '../log.ts'
@@ -67,10 +68,12 @@ export const assemble = (config: ResolvedConfig, { url, log }: Surroundings) => 
       },
     ]),
   )
+  const operator = createOperator({ parked: journal.parked, log })
   const machine = controllerMachine.provide({
     actors: {
       source: sourceMachine.provide({ actors: { link: linkLogic((name) => links.get(name) as LinkParts) } }),
       jobs: jobs.logic,
+      operator: operator.logic,
       journal: journalLogic({
         journal,
         log: log.child({ actor: 'journal' }),
@@ -98,7 +101,7 @@ export const assemble = (config: ResolvedConfig, { url, log }: Surroundings) => 
       },
     },
   })
-  return { root, journal, jobs: jobs.view, server, metrics, sources, journalError: () => journalError }
+  return { root, operator, journal, jobs: jobs.view, server, metrics, sources, journalError: () => journalError }
 }
 
 export type Assembly = ReturnType<typeof assemble>

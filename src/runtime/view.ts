@@ -80,7 +80,7 @@ export const createView = (config: ResolvedConfig, assembly: Assembly, times: St
           settled: facts.settled,
           inFlight: facts.inFlight,
           parked: parked[name] ?? 0,
-          credit: sources[name]?.credit.events ?? 0,
+          credit: facts.credit.events,
           reconnects: facts.reconnects,
           ...(facts.error === undefined ? {} : { lastError: facts.error }),
         },

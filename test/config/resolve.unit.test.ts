@@ -30,7 +30,7 @@ test('an empty definition has every default in place', () => {
     codeVersion: '1.2.3',
     journal: { schema: 'koksmat', migrate: true },
     webhooks: { host: '127.0.0.1', port: 3000 },
-    admin: { host: '127.0.0.1', port: 3001 },
+    admin: { host: '127.0.0.1', port: 3001, tokens: {} },
     log: { level: 'info', format: 'json' },
   })
 })
@@ -223,16 +223,20 @@ test('in Kubernetes the drain begins 5 s after the signal, unless told otherwise
 test('the admin port may be opened with a token of 32 characters, also from a file', () => {
   const open = { KOKSMAT_ADMIN_HOST: '0.0.0.0' }
   const token = 't'.repeat(32)
-  expect(resolveConfig(empty, { ...open, KOKSMAT_ADMIN_TOKEN: token }).admin).toEqual({
+  const read = 'r'.repeat(32)
+  expect(resolveConfig(empty, { ...open, KOKSMAT_INSPECTOR_TOKEN: token }).admin).toEqual({
     host: '0.0.0.0',
     port: 3001,
-    token,
+    tokens: { operate: token },
   })
+  const both = { KOKSMAT_INSPECTOR_TOKEN: token, KOKSMAT_INSPECTOR_TOKEN_READ: read }
+  expect(resolveConfig(empty, both).admin.tokens).toEqual({ operate: token, read })
+  expect(resolveConfig(empty, { ...open, KOKSMAT_INSPECTOR_TOKEN_READ: read }).admin.tokens).toEqual({ read })
   const readFile = (path: string): string => (path === '/run/secrets/token' ? `${token}\n` : '')
-  const fromFile = resolveConfig(empty, { ...open, KOKSMAT_ADMIN_TOKEN_FILE: '/run/secrets/token' }, { readFile })
-  expect(fromFile.admin.token).toBe(token)
+  const fromFile = resolveConfig(empty, { ...open, KOKSMAT_INSPECTOR_TOKEN_FILE: '/run/secrets/token' }, { readFile })
+  expect(fromFile.admin.tokens.operate).toBe(token)
   for (const host of ['localhost', '::1', '127.3.2.1']) {
-    expect(resolveConfig(empty, { KOKSMAT_ADMIN_HOST: host }).admin).toEqual({ host, port: 3001 })
+    expect(resolveConfig(empty, { KOKSMAT_ADMIN_HOST: host }).admin).toEqual({ host, port: 3001, tokens: {} })
   }
 })
 

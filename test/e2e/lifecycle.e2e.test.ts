@@ -82,7 +82,7 @@ it('SIGKILL at random moments: nothing lost, effects exactly once', async () => 
   await until(() => world.empty(), 30_000)
   const { events } = await world.admin<{ events: ParkedSummary[] }>('/events')
   for (const { id, error } of events) expect({ id, code: error.code }).toEqual({ id, code: 'PROCESS_DIED' })
-  await world.admin('/events/redrive', { code: 'PROCESS_DIED' })
+  await world.admin('/control', { name: 'redrive', filter: { code: 'PROCESS_DIED' }, confirm: 'redrive' })
   await settled(world)
   expect(await world.admin('/events')).toMatchObject({ events: [] })
   await drained(controller)
@@ -111,7 +111,7 @@ it('a handler that throws is tried again and then parked with its history; redri
   expect(await effectsOf(world)).toBe(0)
 
   await world.database.query(`insert into ${world.name}.mended values (now())`)
-  expect(await world.admin('/events/redrive', { seqs: [event.seq] })).toEqual({ redriven: 1 })
+  expect(await world.admin('/control', { name: 'redrive', filter: { seqs: [event.seq] } })).toEqual({ count: 1 })
   await until(async () => (await effectsOf(world)) === 1)
   await until(() => world.empty())
   expect(await world.admin('/events')).toMatchObject({ events: [] })

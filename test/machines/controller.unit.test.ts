@@ -65,10 +65,10 @@ const commands: readonly OperatorCommand[] = [
   { type: 'controller.redrive', asked },
   { type: 'controller.drop', asked },
   { type: 'controller.edit', asked },
-  { type: 'controller.releaseWaiters', lock: 'ledger', asked },
+  { type: 'controller.releaseWaiter', lock: 'ledger', asked },
   { type: 'controller.setLogLevel', asked },
-  { type: 'controller.addSecret', source: 'b', asked },
-  { type: 'controller.retireSecret', source: 'nowhere', asked },
+  { type: 'controller.rotateSecret', source: 'b', asked },
+  { type: 'controller.rotateSecret', source: 'nowhere', asked },
 ]
 
 const exploration: WalkOptions<typeof pure> = {

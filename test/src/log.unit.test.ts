@@ -25,6 +25,16 @@ test('a line is JSON with its level, time, actor, fields and message', () => {
   })
 })
 
+test('a level that is set holds for the log and for the children it has already', () => {
+  const { log, lines } = logging()
+  const child = log.child({ actor: 'source:orders' })
+  expect(log.setLevel?.('debug')).toBe('info')
+  child.debug({}, 'polled')
+  expect(child.setLevel?.('silent')).toBe('debug')
+  log.fatal({}, 'died')
+  expect(lines.map((line) => fieldsOf(line)['msg'])).toEqual(['polled'])
+})
+
 test('a line below the level is not written', () => {
   const { log, lines } = logging()
   log.debug({}, 'event settled')
