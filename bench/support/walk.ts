@@ -2,7 +2,7 @@ import { createActor, fromCallback } from 'xstate'
 import { controllerMachine } from '../../machines/controller.ts'
 import type { Driver } from '../../machines/driver.ts'
 import type { Ledger } from '../../machines/journal.ts'
-import type { JournalCommand, JournalFact } from '../../machines/protocol.ts'
+import type { JournalCommand, JournalFact, OperatorTask } from '../../machines/protocol.ts'
 import { sourceMachine } from '../../machines/source.ts'
 import type { ResolvedHandler } from '../../src/config/resolved.ts'
 import { createJobs } from '../../src/jobs/jobs.ts'
@@ -68,7 +68,12 @@ export const walk = ({ driver, handlers, ledger, events, end }: WalkParts): Run 
     count: metrics.count,
   }))
   const machine = controllerMachine.provide({
-    actors: { source: sourceMachine.provide({ actors: { link } }), jobs: jobs.logic, journal: openJournal },
+    actors: {
+      source: sourceMachine.provide({ actors: { link } }),
+      jobs: jobs.logic,
+      journal: openJournal,
+      operator: fromCallback<OperatorTask>(() => {}),
+    },
   })
   const sources = [{ name: 'bench', kind: driver.kind, credit }]
   const root = createActor(machine, { id: 'controller', input: { sources, policy } })

@@ -1,7 +1,8 @@
-import { createActor } from 'xstate'
+import { createActor, fromCallback } from 'xstate'
 import { type ControllerPolicy, controllerMachine } from '../../machines/controller.ts'
 import type { Credit, Driver } from '../../machines/driver.ts'
 import type { Ledger } from '../../machines/journal.ts'
+import type { OperatorTask } from '../../machines/protocol.ts'
 import { sourceMachine } from '../../machines/source.ts'
 import type { ResolvedHandler } from '../config/resolved.ts'
 import { createJobs } from '../jobs/jobs.ts'
@@ -59,6 +60,7 @@ export const createReplica = (parts: ReplicaParts) => {
     actors: {
       source: (parts.source ?? sourceMachine).provide({ actors: { link } }),
       jobs: jobs.logic,
+      operator: nobody,
       journal: journalLogic({
         journal,
         log,
@@ -82,3 +84,6 @@ export const silentLog: ControllerLog = {
   child: () => silentLog,
   flush: () => undefined,
 }
+
+/** A test calls the controller's handlers, and gives it no commands. */
+const nobody = fromCallback<OperatorTask>(() => {})

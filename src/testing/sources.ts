@@ -62,6 +62,7 @@ export const createTestBroker = (kind: EventKind, ordered: boolean): TestBroker 
           flowing = true
           look()
         },
+        creditChanged: look,
         cancel: end,
         disconnect: async () => {
           flowing = false
@@ -100,6 +101,7 @@ export const createDurableDoor = (kind: EventKind, intake: Intake) => {
       settle: () => undefined,
       pause: () => undefined,
       resume: () => undefined,
+      creditChanged: () => undefined,
       cancel: close,
       disconnect: close,
     }),
@@ -133,6 +135,9 @@ export const observed = (driver: Driver, seen: Observer): Driver => ({
     const deliveries = new Map<number, Delivery>()
     const link = await driver.connect({
       ...host,
+      get credit() {
+        return host.credit
+      },
       deliver: (batch) => {
         for (const delivery of batch) {
           deliveries.set(delivery.receipt, delivery)

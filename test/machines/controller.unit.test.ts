@@ -126,7 +126,7 @@ describe('the controller machine, over all reachable states', () => {
 
   test('each command is answered or handed to the operator, exactly once, in every state; and a drain too', () => {
     const drain = { type: 'controller.drain', reason: 'test', asked } as const
-    for (const state of living) {
+    for (const state of states.filter(({ status }) => status === 'active')) {
       for (const command of [...commands, drain]) {
         const [, actions] = transition(pure, state, command)
         const answers = actions.filter(
