@@ -60,11 +60,18 @@ export interface Ledger {
    */
   settle(endings: readonly Ending[]): Promise<void>
   /**
-   * Records that redelivered events are about to run, and tells how often each was already begun by a process that
-   * died. `0`: recorded, run it. More: not recorded yet; park it at `maxDeaths`, otherwise run it with nothing else
-   * suspicious beside it, after `beginAlone`.
+   * Whether processes died with redelivered events. A `suspect` is recorded as held back by this process until `calm` or
+   * `beginAlone`; if the process dies before, of something else then, the suspect is `clear` again.
    */
-  begin(events: readonly ArrivedEvent[]): Promise<readonly number[]>
+  judge(events: readonly ArrivedEvent[]): Promise<readonly Verdict[]>
+  /** From now on a death is no evidence for the suspects that are held back. */
+  calm(): Promise<void>
+  /**
+   * Records that these events run from now on, and that those of `over` do not any more. Tells of each how many processes
+   * died with it; where it is not `0` nothing was recorded.
+   */
+  begin(events: readonly ArrivedEvent[], over?: readonly ArrivedEvent[]): Promise<readonly number[]>
+  /** Records that a suspect runs, and no other suspect beside it. */
   beginAlone(event: ArrivedEvent): Promise<void>
   /** Which of the events were handled successfully before, within their dedup window. */
   seen(events: readonly ArrivedEvent[]): Promise<readonly boolean[]>
@@ -82,6 +89,9 @@ export interface Ledger {
   /** Replaces what the next run of a `long` event gets as its checkpoint. False when the lease is lost. */
   checkpoint(row: JournalRow, data: unknown): Promise<boolean>
 }
+
+/** `guilty`: a process died with this event when it ran alone. */
+export type Verdict = 'clear' | 'suspect' | 'guilty'
 
 export interface AtomicTransaction extends Queryable {
   /** Writes the dedup marks of the group; false for an event that has one already: its effect is committed, skip it. */

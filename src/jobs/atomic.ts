@@ -94,11 +94,14 @@ const transact = (
         return answer
       },
     }
+    let before: Task | undefined
     for (const task of tasks) {
       if (duplicates.has(task)) {
         ended.push({ task, ending: { as: 'done', ...common(task) }, duplicate: true, value: undefined })
         continue
       }
+      if (before !== undefined || task.delivery.redelivered) await parts.begins(task, before)
+      before = task.begun ? task : undefined
       const context = createContext(parts, task, attemptOf(task), watched)
       const run = await runHandler(parts.clock, task, context)
       if (run.status !== 'done') throw new HandlerEnded(task, run, brokenOff)

@@ -1,46 +1,166 @@
 import { ControllerError } from '../../machines/errors.ts'
-import { park } from './attempts.ts'
-import type { JobsParts, Task } from './task.ts'
-
-/** An event whose handler was running at the end of this many processes is parked (one more may have gone unrecorded). */
-const maxDeaths = 2
+import type { Ledger, Verdict } from '../../machines/journal.ts'
+import { grouped } from '../journal/group.ts'
+import type { Clock, Task } from './task.ts'
 
 /**
- * Redelivered events are recorded before they run, so that one which kills the process is known by it. Those that may
- * have done so run one at a time: what stands recorded at the next death is the culprit.
+ * Finds the event that kills the process, and spares those that merely ran when something else killed it.
+ *
+ * A first delivery is not recorded: the happy path touches no database. Redelivered events are, each when it really runs:
+ *
+ * ```
+ *   death 1, unrecorded ──▸ clear ── death 2, with others ──▸ suspect ── death 3, alone ──▸ guilty: parked, not run
+ *                             ▴                                  │
+ *                             └── the process died while the suspect was held back ──┘ (twice at most)
+ * ```
+ *
+ * - `clear`: runs like any other, on record while its handler runs.
+ * - `suspect`: it ran when a process died. It is held back until the process is calm: `calmMs` after its first suspect.
+ *   Then the suspects run one at a time, each on record as the only one. Events of its lane wait behind it, others do
+ *   not. If the process dies before it is calm, something else killed it, and the suspect is clear again.
+ * - `guilty`: a process died again with this event alone on record.
+ *
+ * So an event that kills the process is parked after three deaths. For an innocent one to be parked, two outside kills in
+ * a row must hit its very run, the second of them in a process that has lived longer than `calmMs`: while every process
+ * is killed sooner than that, as in a loop of kills each second or two, none is parked at all. Where processes live
+ * longer, for L on average, with R redelivered events of t each, a kill makes R·t/L suspects and the next hits one of
+ * them in the share t/L of its time: R·(t/L)² parked events a kill, e.g. for R = 160 and t = 10 ms one in 6,000 kills at
+ * L = 10 s and one in 200,000 at 60 s. A handler that runs for as long as processes live cannot be told from a guilty one.
+ *
+ * Without an id of its own an event is another one each time, and is not watched. In a drain nobody is held back.
  */
-export const createDeathWatch = (parts: JobsParts) => {
-  let alone: Promise<unknown> = Promise.resolve()
+export interface DeathWatch {
+  /** Admits the task now or later; or refuses it, if it is guilty. */
+  enter(task: Task): void
+  /** Records that the handler of `task` runs from now on, if it is watched, and that of `before` does not any more. */
+  begins(task: Task, before?: Task): Promise<void>
+  /** Its work is over. */
+  finished(task: Task): void
+  waiting(): number
+  /** All that were held back; from now on nobody is. */
+  drain(): readonly Task[]
+}
 
-  /** Runs the tasks that may run: together, or each by itself where it is suspected. */
-  return async (tasks: readonly Task[], run: (tasks: readonly Task[]) => Promise<void>): Promise<void> => {
-    const watched = tasks.filter(({ delivery, event }) => delivery.redelivered && event.identified)
-    if (watched.length === 0) return run(tasks)
-    const deaths = await parts.ledger.begin(watched.map(({ delivery }) => delivery.event))
-    const suspects = new Map<Task, number>()
-    for (const [index, task] of watched.entries()) {
-      const count = deaths[index] ?? 0
-      if (count > 0) suspects.set(task, count)
-      else task.begun = true
-    }
-    const others = tasks.filter((task) => !suspects.has(task))
-    if (others.length > 0) await run(others)
-    for (const [task, count] of suspects) {
-      if (count >= maxDeaths) {
-        task.begun = true
-        await park(parts, task, died(count + 1))
-        continue
+export interface DeathWatchParts {
+  readonly ledger: Pick<Ledger, 'judge' | 'calm' | 'begin' | 'beginAlone'>
+  /** Nothing may overtake anything. */
+  readonly strict: boolean
+  readonly calmMs: number
+  readonly clock: Clock
+  admit(task: Task): void
+  refuse(task: Task, error: ControllerError): void
+}
+
+export const calmDefaultMs = 10_000
+
+interface Waiting {
+  readonly task: Task
+  /** Undefined: it is being asked for. */
+  verdict: Exclude<Verdict, 'guilty'> | undefined
+}
+
+export const createDeathWatch = (parts: DeathWatchParts): DeathWatch => {
+  const { ledger, strict, calmMs, clock, admit, refuse } = parts
+  /** The suspects that run now: one, and one of the long handlers. */
+  const alone = new Map<boolean, Task>()
+  let waiting: readonly Waiting[] = []
+  let calm = calmMs === 0
+  let draining = false
+  let timer: unknown
+
+  const verdicts = grouped<Task, Verdict>(async (tasks) => ledger.judge(tasks.map(eventOf)), { maxSize: 1_000 })
+  const records = grouped<{ readonly task: Task; readonly before: Task | undefined }, number>(
+    async (runs) =>
+      ledger.begin(
+        runs.map(({ task }) => eventOf(task)),
+        runs.flatMap(({ before }) => (before === undefined ? [] : eventOf(before))),
+      ),
+    { maxSize: 1_000 },
+  )
+
+  const mayGo = ({ task, verdict }: Waiting): boolean => {
+    if (verdict !== 'suspect') return verdict === 'clear'
+    if (!calm || alone.has(task.long)) return false
+    alone.set(task.long, task)
+    return true
+  }
+
+  /** Admits, in their order, those that nothing of their lane stands before. */
+  const advance = (): void => {
+    const lanes = new Set<string>()
+    const goes: Task[] = []
+    const stays: Waiting[] = []
+    for (const entry of waiting) {
+      const { lane } = entry.task
+      const behind = strict ? stays.length > 0 : lane !== undefined && lanes.has(lane)
+      if (!behind && mayGo(entry)) goes.push(entry.task)
+      else {
+        stays.push(entry)
+        if (lane !== undefined) lanes.add(lane)
       }
-      const turn = alone.then(async () => {
-        await parts.ledger.beginAlone(task.delivery.event)
-        task.begun = true
-        await run([task])
-      })
-      alone = turn.catch(() => undefined)
-      await turn
     }
+    waiting = stays
+    for (const task of goes) admit(task)
+  }
+
+  const judge = async (entry: Waiting): Promise<void> => {
+    const { task } = entry
+    const verdict = await verdicts.add(task).catch((): Verdict => 'clear')
+    task.begun = verdict !== 'clear'
+    if (!waiting.includes(entry)) return
+    if (verdict === 'guilty') {
+      waiting = waiting.filter((other) => other !== entry)
+      refuse(task, died())
+    } else entry.verdict = verdict
+    if (verdict === 'suspect' && !calm) timer ??= clock.setTimeout(becomeCalm, calmMs)
+    advance()
+  }
+
+  const becomeCalm = async (): Promise<void> => {
+    await ledger.calm().catch(() => undefined)
+    calm = true
+    if (!draining) advance()
+  }
+
+  return {
+    enter: (task) => {
+      const watched = isWatched(task) && !draining
+      if (!watched && waiting.length === 0) return admit(task)
+      const entry: Waiting = { task, verdict: watched ? undefined : 'clear' }
+      waiting = [...waiting, entry]
+      if (watched) void judge(entry)
+      else advance()
+    },
+    begins: async (task, before) => {
+      if (!isWatched(task) && before === undefined) return
+      if (!isWatched(task) || alone.get(task.long) === task) {
+        if (before !== undefined) await ledger.begin([], [eventOf(before)])
+        if (isWatched(task)) await ledger.beginAlone(eventOf(task))
+      } else await records.add({ task, before })
+      if (isWatched(task)) task.begun = true
+    },
+    finished: (task) => {
+      if (alone.get(task.long) !== task) return
+      alone.delete(task.long)
+      advance()
+    },
+    waiting: () => waiting.length,
+    drain: () => {
+      clock.clearTimeout(timer)
+      draining = true
+      const held = waiting.map(({ task }) => task)
+      waiting = []
+      return held
+    },
   }
 }
 
-const died = (times: number): ControllerError =>
-  new ControllerError('PROCESS_DIED', `The process died ${times} times while it handled this event.`)
+const eventOf = ({ delivery }: Task) => delivery.event
+
+const isWatched = ({ delivery, event }: Task): boolean => delivery.redelivered && event.identified
+
+const died = (): ControllerError =>
+  new ControllerError(
+    'PROCESS_DIED',
+    'The process died repeatedly while it handled this event, at last with no other suspect beside it.',
+  )

@@ -9,7 +9,7 @@ import type { ControllerLog } from '../log.ts'
 import { type Admission, createAdmission } from './admission.ts'
 import { runAtomic } from './atomic.ts'
 import { common, park, release } from './attempts.ts'
-import { createDeathWatch } from './deaths.ts'
+import { calmDefaultMs, createDeathWatch } from './deaths.ts'
 import { createOutbox } from './outbox.ts'
 import { runPlain } from './plain.ts'
 import { createRouter } from './router.ts'
@@ -26,6 +26,8 @@ export interface JobsOptions {
   readonly concurrency: number
   readonly lockWaitMs: number
   readonly codeVersion: string
+  /** Events with which a process died wait so long before they run again (default 10 s). */
+  readonly calmMs?: number
   readonly ledger: Ledger
   readonly log: ControllerLog
   /** For timeouts of handlers (default: the timers of the process). */
@@ -43,7 +45,7 @@ export interface JobsView {
 }
 
 export const createJobs = (options: JobsOptions) => {
-  const { ledger, log, concurrency, lockWaitMs, codeVersion, clock = processClock } = options
+  const { ledger, log, concurrency, lockWaitMs, codeVersion, clock = processClock, calmMs = calmDefaultMs } = options
   const scheduler = createScheduler<Task>({ concurrency })
   const admissionOf = createAdmission(createRouter(options.handlers))
   const unsettled = new Set<Task>()
@@ -95,24 +97,35 @@ export const createJobs = (options: JobsOptions) => {
     lockWaitMs,
     draining: drain.signal,
     aborting: abort.signal,
+    begins: (task, before) => deaths.begins(task, before),
     end,
     settle,
   }
-  const watched = createDeathWatch(parts)
+  const deaths = createDeathWatch({
+    ledger,
+    strict: concurrency === 1,
+    calmMs,
+    clock,
+    admit: (task) => {
+      scheduler.admit(task)
+      pump()
+    },
+    refuse: (task, error) => void park(parts, task, error),
+  })
 
   const run = async (work: Work<Task>): Promise<void> => {
     const { lock, jobs } = work
     const now = performance.now()
     for (const task of jobs) task.startedAt = now
     try {
-      await watched(jobs, (tasks) =>
-        lock === undefined ? runPlain(parts, tasks[0] as Task) : runAtomic(parts, lock, tasks),
-      )
+      if (lock === undefined) await runPlain(parts, jobs[0] as Task)
+      else await runAtomic(parts, lock, jobs)
     } catch (thrown) {
       log.error({ err: thrown }, 'a job was given back because the journal could not be used')
       for (const task of jobs) settle(task, 'released', { status: 'released' })
     }
     scheduler.finish(work)
+    for (const task of jobs) deaths.finished(task)
     pump()
   }
 
@@ -129,10 +142,7 @@ export const createJobs = (options: JobsOptions) => {
       void end(task, { as: 'done', ...common(task) }, 'ignored', { status: 'ignored' })
     } else if (handler.long && task.source !== longQueue) {
       void end(task, { as: 'move', ...common(task), queue: longQueue }, 'moved', { status: 'retrying' })
-    } else {
-      scheduler.admit(task)
-      pump()
-    }
+    } else deaths.enter(task)
   }
 
   /** Asynchronous schemas must not let later events overtake: everything behind one waits for it. */
@@ -170,12 +180,14 @@ export const createJobs = (options: JobsOptions) => {
         break
       case 'jobs.drain':
         drain.abort()
+        for (const task of deaths.drain()) scheduler.admit(task)
         for (const task of scheduler.drain()) void release(parts, task)
         pump()
         break
       case 'jobs.abort':
         for (const task of unsettled) aborted.add(task)
         abort.abort()
+        for (const task of deaths.drain()) scheduler.admit(task)
         for (const task of scheduler.abandon()) settle(task, 'released', { status: 'released' })
         for (const task of unsettled) {
           if (task.interrupt !== undefined) task.interrupt()
@@ -191,7 +203,7 @@ export const createJobs = (options: JobsOptions) => {
   })
   const view: JobsView = {
     running: scheduler.running,
-    waiting: () => scheduler.waiting().length,
+    waiting: () => scheduler.waiting().length + deaths.waiting(),
     waitingFor: scheduler.waitingFor,
     unsettled: () => [...aborted.union(unsettled)],
   }

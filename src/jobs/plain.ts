@@ -14,6 +14,7 @@ export const runPlain = async (parts: JobsParts, task: Task): Promise<void> => {
       return
     }
   }
+  if (task.delivery.redelivered) await parts.begins(task)
   let run: RunContext | undefined
   const ended = await attemptAll(parts, task, (attempt) => {
     run = createContext(parts, task, attempt, undefined)

@@ -18,7 +18,7 @@ export interface Task extends Job {
   readonly admittedAt: number
   startedAt: number | undefined
   settled: boolean
-  /** The start of this run is recorded in the journal. */
+  /** The journal has a record of its runs, which ends with it. */
   begun: boolean
   progress: unknown
   /** Present while the handler runs: cancels it. */
@@ -42,6 +42,8 @@ export interface JobsParts {
   readonly draining: AbortSignal
   /** Aborts when the time is up. */
   readonly aborting: AbortSignal
+  /** Before the handler of `task` runs; `before`: the task of this transaction that ran until now. */
+  begins(task: Task, before?: Task): Promise<void>
   /** Makes the ending durable where it has to be, then settles the task. Never rejects. */
   end(task: Task, ending: Ending, result: Result, answer?: Answer): Promise<void>
   /** Settles a task whose ending is durable already, or needs not be. */

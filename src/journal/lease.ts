@@ -100,6 +100,8 @@ export const createLease = (options: LeaseOptions): Lease => {
            update ${quoted}.event set state = 'ready', lease_by = null where lease_by = $1 returning queue
          ), gone as (
            delete from ${quoted}.replica where id = $1
+         ), begun as (
+           update ${quoted}.begun set lease_by = null, held = false where lease_by = $1
          )
          select pg_notify($2, '0 ' || queue) from (select queue from given union select 'journal') as queues`,
         [replica, names.channel],

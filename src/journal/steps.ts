@@ -96,7 +96,7 @@ export const createSteps = (names: Names, replica: () => string): Steps => {
     delete from ${quoted}.begun b using unnest($1::text[], $2::text[]) as d (ce_source, id)
     where b.ce_source = d.ce_source and b.id = d.id and (b.lease_by is null or b.lease_by = $3)`
   const freeBegunText = `
-    update ${quoted}.begun b set lease_by = null from unnest($1::text[], $2::text[]) as d (ce_source, id)
+    update ${quoted}.begun b set lease_by = null, held = false from unnest($1::text[], $2::text[]) as d (ce_source, id)
     where b.ce_source = d.ce_source and b.id = d.id and b.lease_by = $3`
 
   return {

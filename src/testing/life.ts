@@ -76,6 +76,7 @@ export const startLife = (
     ledger: journal.ledger,
     log: silentLog,
     clock: clockUntil(clock, () => dead),
+    calmMs: 0,
   })
   const running = Promise.withResolvers<void>()
   const stopped = Promise.withResolvers<ControllerOutput>()

@@ -27,6 +27,8 @@ export interface ReplicaParts {
   readonly ledger: Ledger
   readonly log: ControllerLog
   readonly clock?: Clock
+  /** Default: that of the product. */
+  readonly calmMs?: number
   /** Instead of the machine of the product. */
   readonly source?: typeof sourceMachine
 }
@@ -37,7 +39,7 @@ export interface ReplicaSource {
 }
 
 export const createReplica = (parts: ReplicaParts) => {
-  const { sources, log, journal, clock } = parts
+  const { sources, log, journal, clock, calmMs } = parts
   const timers = clock === undefined ? {} : { clock }
   const jobs = createJobs({
     handlers: parts.handlers,
@@ -48,6 +50,7 @@ export const createReplica = (parts: ReplicaParts) => {
     log,
     observe: () => undefined,
     ...timers,
+    ...(calmMs === undefined ? {} : { calmMs }),
   })
   const answered = Promise.withResolvers<void>()
   const link = linkLogic((name) => ({

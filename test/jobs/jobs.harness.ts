@@ -33,6 +33,8 @@ interface TestedJobs {
 interface TestedOptions {
   readonly concurrency?: number
   readonly lockWaitMs?: number
+  /** Default 0: nobody waits for calm. */
+  readonly calmMs?: number
 }
 
 /** Register it after `useJournals`, so that the jobs end before their journal. */
@@ -45,13 +47,14 @@ export const useJobs = (): ((
   afterEach(() => {
     for (const stop of stops.splice(0)) stop()
   })
-  return (replica, handlers, { concurrency = 16, lockWaitMs = 10_000 } = {}) => {
+  return (replica, handlers, { concurrency = 16, lockWaitMs = 10_000, calmMs = 0 } = {}) => {
     const settlements: Settlement[] = []
     const observed: Partial<Record<Result, number>> = {}
     const { logic, view } = createJobs({
       handlers: handlers.map((each) => handler.parse(each)),
       concurrency,
       lockWaitMs,
+      calmMs,
       codeVersion: '1.2.3',
       ledger: replica.ledger,
       log: createLog({ level: 'silent', format: 'json', to: { write: () => undefined } }),

@@ -1,8 +1,6 @@
 import { expect, test } from 'vitest'
 import { on } from '../../src/define.ts'
-import { eventOf, type Replica, useJournals } from '../journal/journals.ts'
-import { proxied } from '../journal/proxied.ts'
-import { until } from '../support/until.ts'
+import { eventOf, useJournals } from '../journal/journals.ts'
 import { gate, useJobs } from './jobs.harness.ts'
 
 const journals = useJournals()
@@ -86,54 +84,4 @@ test('long handlers need no slot of the others', async () => {
   await jobs.settled(jobs.deliver(eventOf('2', { kind: 'queue.event', via: 'orders' })))
   go.open()
   await jobs.settled(running)
-})
-
-/** A replica whose process dies in the middle of what `live` does with it. */
-const dieIn = async (live: (replica: Replica) => Promise<unknown>): Promise<void> => {
-  const { open, url } = journals()
-  const { proxy, ...line } = await proxied(url)
-  const replica = await open(line)
-  await live(replica)
-  proxy.refuse()
-  proxy.reset()
-  await until(async () => (await journals().connections(replica)) === 0)
-  await replica.close()
-  await proxy.close()
-}
-
-const poison = eventOf('poison', { kind: 'queue.event', via: 'orders' })
-
-/** A process whose handler never came back. */
-const dieHandling = () =>
-  dieIn(async (replica) => {
-    const begun = gate()
-    const jobs = start(replica, [
-      on('order.created', () => {
-        begun.open()
-        return new Promise(() => undefined)
-      }),
-    ])
-    jobs.deliver(poison, { redelivered: true })
-    await begun.opened
-  })
-
-test('an event with which processes died is parked, and does not run again', async () => {
-  await dieHandling()
-  await dieHandling()
-  const replica = await journals().open()
-  const runs: string[] = []
-  const jobs = start(replica, [on('order.created', ({ id }) => runs.push(id))])
-  expect(await jobs.settled(jobs.deliver(poison, { redelivered: true }))).toMatchObject({ outcome: 'reject' })
-  expect(runs).toEqual([])
-  expect(await replica.parked.list({ limit: 10 })).toMatchObject([{ id: 'poison', error: { code: 'PROCESS_DIED' } }])
-  expect(await journals().sql('select id from S.begun')).toEqual([])
-})
-
-test('an event with which one process died is tried once more, and its end forgets the death', async () => {
-  await dieHandling()
-  const replica = await journals().open()
-  const jobs = start(replica, [on('order.created', ({ id }) => id)])
-  const settled = await jobs.settled(jobs.deliver(poison, { redelivered: true }))
-  expect(settled).toMatchObject({ answer: { status: 'done', value: 'poison' } })
-  expect(await journals().sql('select id from S.begun')).toEqual([])
 })

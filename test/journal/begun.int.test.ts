@@ -28,24 +28,52 @@ test('an event that was never begun is recorded, and has no deaths', async () =>
   ])
 })
 
-test('deaths are counted at once, one for each process that died with the event', async () => {
+test('an event with which a process died is a suspect at once, and guilty when it dies with the event alone', async () => {
   await dieWith(({ ledger }) => ledger.begin([poison]))
   await dieWith(async ({ ledger }) => {
-    expect(await ledger.begin([poison])).toEqual([1])
+    expect(await ledger.judge([poison, eventOf('other')])).toEqual(['suspect', 'clear'])
+    await ledger.calm()
     await ledger.beginAlone(poison)
   })
   const replica = await journals().open()
-  expect(await replica.ledger.begin([poison, eventOf('other')])).toEqual([2, 0])
+  expect(await replica.ledger.judge([poison, eventOf('other')])).toEqual(['guilty', 'clear'])
 })
 
 test('after a death a run is not recorded until it begins alone, so its neighbours are not blamed', async () => {
   await dieWith(({ ledger }) => ledger.begin([poison, eventOf('neighbour')]))
   await dieWith(async ({ ledger }) => {
-    expect(await ledger.begin([poison, eventOf('neighbour')])).toEqual([1, 1])
+    expect(await ledger.judge([poison, eventOf('neighbour')])).toEqual(['suspect', 'suspect'])
+    await ledger.calm()
     await ledger.beginAlone(poison)
   })
   const replica = await journals().open()
-  expect(await replica.ledger.begin([poison, eventOf('neighbour')])).toEqual([2, 1])
+  expect(await replica.ledger.judge([poison, eventOf('neighbour')])).toEqual(['guilty', 'suspect'])
+})
+
+test('a suspect that was held back when the process died is clear again, but only twice', async () => {
+  const suspected = () => dieWith(({ ledger }) => ledger.begin([poison]))
+  const heldBack = () => dieWith(async ({ ledger }) => expect(await ledger.judge([poison])).toEqual(['suspect']))
+  await suspected()
+  for (let acquittal = 1; acquittal <= 2; acquittal++) {
+    await heldBack()
+    await dieWith(async ({ ledger }) => {
+      expect(await ledger.judge([poison])).toEqual(['clear'])
+      expect(await ledger.begin([poison])).toEqual([0])
+    })
+  }
+  await heldBack()
+  const replica = await journals().open()
+  expect(await replica.ledger.judge([poison])).toEqual(['suspect'])
+})
+
+test('of events that run one after the other only the one that runs now is blamed', async () => {
+  const [first, second] = [eventOf('first'), eventOf('second')]
+  await dieWith(async ({ ledger }) => {
+    await ledger.begin([first])
+    await ledger.begin([second], [first])
+  })
+  const replica = await journals().open()
+  expect(await replica.ledger.judge([first, second])).toEqual(['clear', 'suspect'])
 })
 
 test('an event that comes again while its run still goes on here or elsewhere is no death', async () => {
@@ -63,16 +91,27 @@ test('a run that was given back by a shutdown is no death', async () => {
   await leaving.ledger.settle([{ as: 'release', event: poison, begun: true }])
   await leaving.close()
   const replica = await open()
-  expect(await replica.ledger.begin([poison])).toEqual([0])
+  expect(await replica.ledger.judge([poison])).toEqual(['clear'])
+})
+
+test('what a replica that leaves in order had begun or held back is no death', async () => {
+  const { open } = journals()
+  await dieWith(({ ledger }) => ledger.begin([poison]))
+  const leaving = await open()
+  await leaving.ledger.begin([eventOf('other')])
+  expect(await leaving.ledger.judge([poison])).toEqual(['suspect'])
+  await leaving.close()
+  const replica = await open()
+  expect(await replica.ledger.judge([poison, eventOf('other')])).toEqual(['suspect', 'clear'])
 })
 
 test('an ending forgets the deaths', async () => {
   await dieWith(({ ledger }) => ledger.begin([poison]))
   const replica = await journals().open()
-  expect(await replica.ledger.begin([poison])).toEqual([1])
+  expect(await replica.ledger.judge([poison])).toEqual(['suspect'])
   await replica.ledger.beginAlone(poison)
   await replica.ledger.settle([{ as: 'done', event: poison, begun: true }])
-  expect(await replica.ledger.begin([poison])).toEqual([0])
+  expect(await replica.ledger.judge([poison])).toEqual(['clear'])
 })
 
 test('a checkpoint is there on the next run, and is refused when the lease is lost', async () => {

@@ -1,6 +1,6 @@
 import { ControllerError } from '../../../machines/errors.ts'
-import { type ArrivedEvent, identityOf } from '../../../machines/event.ts'
 import { type Acceptance, type Arrival, type Intake, journalQueue, type Ledger } from '../../../machines/journal.ts'
+import { createBegun } from './begun.ts'
 import type { Locks } from './locks.ts'
 import { settleIn } from './settle.ts'
 import type { Store } from './store.ts'
@@ -103,17 +103,7 @@ export const createMemoryJournal = (options: MemoryJournalOptions): MemoryJourna
       const lost = await wire.call(() => settleIn(store, owner, endings))
       if (lost > 0) await beat()
     },
-    begin: (events) => {
-      const owner = replica
-      return wire.call(() => events.map((event) => beginIn(store, event, owner)))
-    },
-    beginAlone: (event) => {
-      const owner = replica
-      return wire.call(() => {
-        const deaths = store.begun.get(identityOf(event))?.deaths ?? 0
-        store.begun.set(identityOf(event), { deaths, leaseBy: owner })
-      })
-    },
+    ...createBegun(store, wire, () => replica),
     seen: (events) => wire.call(() => events.map(store.isSeen)),
     checkpoint: ({ seq }, data) => {
       const owner = replica
@@ -177,6 +167,11 @@ export const createMemoryJournal = (options: MemoryJournalOptions): MemoryJourna
           row.leaseBy = undefined
           store.wake(row.queue, 0)
         }
+        for (const run of store.begun.values()) {
+          if (run.leaseBy !== replica) continue
+          run.held = false
+          run.leaseBy = undefined
+        }
         cut()
       }),
   }
@@ -195,14 +190,4 @@ const acceptIn = (store: Store, arrival: Arrival, replica: string): Acceptance =
   if (store.isSeen(arrival.event)) return { status: 'duplicate' }
   const row = store.insert({ ...arrival, queue: journalQueue, state: 'leased', leaseBy: replica })
   return row === undefined ? { status: 'duplicate' } : { status: 'accepted', row: { seq: row.seq, attempts: 0 } }
-}
-
-const beginIn = (store: Store, event: ArrivedEvent, replica: string): number => {
-  const known = store.begun.get(identityOf(event))
-  const by = known?.leaseBy
-  const lives =
-    by !== undefined && (by === replica || store.replicas.get(by)?.lostAt === undefined) && store.replicas.has(by)
-  const deaths = (known?.deaths ?? 0) + (by !== undefined && !lives ? 1 : 0)
-  store.begun.set(identityOf(event), { deaths, leaseBy: deaths === 0 ? replica : undefined })
-  return deaths
 }

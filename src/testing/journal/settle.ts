@@ -71,7 +71,9 @@ export const endBegun = (store: Store, replica: string, event: ArrivedEvent): vo
 
 const freeBegun = (store: Store, replica: string, event: ArrivedEvent): void => {
   const record = store.begun.get(identityOf(event))
-  if (record?.leaseBy === replica) record.leaseBy = undefined
+  if (record?.leaseBy !== replica) return
+  record.leaseBy = undefined
+  record.held = false
 }
 
 const fail = (store: Store, row: Row, { as, dueInMs, attempts, history, event }: Failed): void => {

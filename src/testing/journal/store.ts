@@ -25,6 +25,15 @@ export interface Row {
   parkedAt: number | undefined
 }
 
+export interface BegunRun {
+  deaths: number
+  leaseBy: string | undefined
+  /** It is held back, and does not run. */
+  held: boolean
+  /** Processes that died while it was held back. */
+  passed: number
+}
+
 export interface Replica {
   aliveUntil: number
   /** When its session ended without a word. */
@@ -36,7 +45,7 @@ export interface Store {
   readonly rows: Map<string, Row>
   /** Dedup marks by identity: until when. */
   readonly seen: Map<string, number>
-  readonly begun: Map<string, { deaths: number; leaseBy: string | undefined }>
+  readonly begun: Map<string, BegunRun>
   readonly counters: Map<string, number>
   readonly replicas: Map<string, Replica>
   /** What handlers have asked for through `tx`, committed, in order. */

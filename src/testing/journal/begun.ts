@@ -1,0 +1,77 @@
+import { type ArrivedEvent, identityOf } from '../../../machines/event.ts'
+import type { Ledger, Verdict } from '../../../machines/journal.ts'
+import type { BegunRun, Store } from './store.ts'
+import type { Wire } from './wire.ts'
+
+const mostAcquittals = 2
+
+/** With which events processes died, as `src/journal/begun.ts` keeps it. */
+export const createBegun = (
+  store: Store,
+  wire: Wire,
+  replica: () => string,
+): Pick<Ledger, 'judge' | 'calm' | 'begin' | 'beginAlone'> => {
+  const died = ({ leaseBy }: BegunRun, owner: string): boolean => {
+    if (leaseBy === undefined || leaseBy === owner) return false
+    const known = store.replicas.get(leaseBy)
+    return known === undefined || known.lostAt !== undefined
+  }
+
+  const judgeOne = (event: ArrivedEvent, owner: string): Verdict => {
+    const run = store.begun.get(identityOf(event))
+    if (run === undefined) return 'clear'
+    const mine = run.leaseBy === owner
+    if (died(run, owner)) {
+      if (!run.held) run.deaths++
+      else if (run.passed++ < mostAcquittals) run.deaths = 0
+      run.leaseBy = undefined
+    }
+    run.held = run.deaths === 1 && (run.held || !mine)
+    if (run.deaths === 1) run.leaseBy = owner
+    if (run.deaths === 0) return 'clear'
+    return run.deaths === 1 ? 'suspect' : 'guilty'
+  }
+
+  const beginOne = (event: ArrivedEvent, owner: string): number => {
+    const run = store.begun.get(identityOf(event)) ?? { deaths: 0, leaseBy: undefined, held: false, passed: 0 }
+    const deaths = run.deaths + (died(run, owner) ? 1 : 0)
+    store.begun.set(identityOf(event), { ...run, deaths, held: false, leaseBy: deaths === 0 ? owner : undefined })
+    return deaths
+  }
+
+  const free = (event: ArrivedEvent, owner: string): void => {
+    const run = store.begun.get(identityOf(event))
+    if (run?.leaseBy === owner) run.leaseBy = undefined
+  }
+
+  return {
+    judge: (events) => {
+      const owner = replica()
+      return wire.call(() => events.map((event) => judgeOne(event, owner)))
+    },
+    calm: () => {
+      const owner = replica()
+      return wire.call(() => {
+        for (const run of store.begun.values()) {
+          if (!run.held || run.leaseBy !== owner) continue
+          run.held = false
+          run.leaseBy = undefined
+        }
+      })
+    },
+    begin: (events, over = []) => {
+      const owner = replica()
+      return wire.call(() => {
+        for (const event of over) free(event, owner)
+        return events.map((event) => beginOne(event, owner))
+      })
+    },
+    beginAlone: (event) => {
+      const owner = replica()
+      return wire.call(() => {
+        const run = store.begun.get(identityOf(event)) ?? { deaths: 0, passed: 0 }
+        store.begun.set(identityOf(event), { ...run, held: false, leaseBy: owner })
+      })
+    },
+  }
+}
