@@ -50,14 +50,23 @@ it('the package holds compiled JavaScript with its types, what that reads, the d
     file.replaceAll(sep, '/'),
   )
   const allowed =
-    /^(package\.json|README\.md|CHANGELOG\.md|docs\/[^/]+\.(md|yaml)|dist\/(src|machines|actors)\/.+\.(js|d\.ts|sql))$/
-  expect(files.filter((file) => !allowed.test(file))).toEqual([])
+    /^(package\.json|README\.md|CHANGELOG\.md|docs\/[^/]+\.(md|yaml)|dist\/(src|machines|actors|inspector)\/.+\.(js|d\.ts|sql))$/
+  const page =
+    /^dist\/inspector\/ui\/(index\.html|assets\/(index-[^/]+\.(js|css)|icon-[^/]+\.svg|elk-[^/]+\/(elk-worker\.min\.js|NOTICE\.txt)))$/
+  expect(files.filter((file) => !(allowed.test(file) || page.test(file)))).toEqual([])
+  const compiled = files.filter((file) => !page.test(file))
 
   const without = (ending: string) =>
-    files.filter((file) => file.endsWith(ending)).map((file) => file.slice(0, -ending.length))
+    compiled.filter((file) => file.endsWith(ending)).map((file) => file.slice(0, -ending.length))
   expect(without('.js').sort()).toEqual(without('.d.ts').sort())
   expect(files).toEqual(
-    expect.arrayContaining(['dist/src/main.js', 'dist/src/index.d.ts', 'dist/machines/index.js', 'docs/handlers.md']),
+    expect.arrayContaining([
+      'dist/src/main.js',
+      'dist/src/index.d.ts',
+      'dist/machines/index.js',
+      'dist/inspector/ui/index.html',
+      'docs/handlers.md',
+    ]),
   )
 })
 

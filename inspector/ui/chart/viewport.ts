@@ -1,0 +1,97 @@
+import type { Box } from './boxes.ts'
+
+/** What part of the chart is seen. Fitted when the chart or the pane changes, until somebody zooms or drags. */
+interface View {
+  x: number
+  y: number
+  scale: number
+}
+
+const largestFit = 1.1
+const smallestFit = 0.5
+const [smallest, largest] = [0.15, 3]
+
+let current: { svg: SVGSVGElement; chart: Box; view: View; own: boolean } | undefined
+
+const show = (): void => {
+  if (current === undefined) return
+  const { svg, view } = current
+  const { width, height } = svg.getBoundingClientRect()
+  if (width > 0) svg.setAttribute('viewBox', `${view.x} ${view.y} ${width / view.scale} ${height / view.scale}`)
+}
+
+export const fitChart = (): void => {
+  if (current === undefined) return
+  const { svg, chart } = current
+  const { width, height } = svg.getBoundingClientRect()
+  if (width === 0) return
+  const whole = Math.min(width / chart.width, height / chart.height)
+  const wide = width / chart.width
+  // What would be unreadable whole is shown as wide as it is, from its top.
+  const scale = Math.min(largestFit, whole < smallestFit ? Math.max(smallestFit, Math.min(wide, 0.8)) : whole)
+  current.own = false
+  current.view = {
+    scale,
+    x: (chart.width - width / scale) / 2,
+    y: chart.height * scale > height ? 0 : (chart.height - height / scale) / 2,
+  }
+  show()
+}
+
+export const zoomBy = (factor: number, at?: { x: number; y: number }): void => {
+  if (current === undefined) return
+  const { svg, view } = current
+  const box = svg.getBoundingClientRect()
+  const [px, py] = [(at?.x ?? box.left + box.width / 2) - box.left, (at?.y ?? box.top + box.height / 2) - box.top]
+  const scale = Math.min(largest, Math.max(smallest, view.scale * factor))
+  current.view = { scale, x: view.x + px / view.scale - px / scale, y: view.y + py / view.scale - py / scale }
+  current.own = true
+  show()
+}
+
+/** Lets the chart be dragged and zoomed; returns the undo. */
+export const startPanning = (svg: SVGSVGElement, chart: Box): (() => void) => {
+  current = { svg, chart, view: { x: 0, y: 0, scale: 1 }, own: false }
+  fitChart()
+  const observer = new ResizeObserver(() => (current?.own === true ? show() : fitChart()))
+  observer.observe(svg)
+
+  let from: { x: number; y: number } | undefined
+  const down = ({ clientX, clientY, pointerId, button }: PointerEvent): void => {
+    if (button !== 0) return
+    from = { x: clientX, y: clientY }
+    svg.setPointerCapture(pointerId)
+  }
+  const move = ({ clientX, clientY }: PointerEvent): void => {
+    if (from === undefined || current === undefined) return
+    const { view } = current
+    current.view = {
+      ...view,
+      x: view.x - (clientX - from.x) / view.scale,
+      y: view.y - (clientY - from.y) / view.scale,
+    }
+    current.own = true
+    from = { x: clientX, y: clientY }
+    show()
+  }
+  const up = (): void => {
+    from = undefined
+  }
+  const wheel = (turned: WheelEvent): void => {
+    turned.preventDefault()
+    if (turned.ctrlKey || turned.metaKey) {
+      zoomBy(Math.exp(-turned.deltaY / 300), { x: turned.clientX, y: turned.clientY })
+    } else if (current !== undefined) {
+      const { view } = current
+      current.view = { ...view, x: view.x + turned.deltaX / view.scale, y: view.y + turned.deltaY / view.scale }
+      current.own = true
+      show()
+    }
+  }
+  svg.addEventListener('pointerdown', down)
+  svg.addEventListener('pointermove', move)
+  svg.addEventListener('pointerup', up)
+  svg.addEventListener('pointercancel', up)
+  svg.addEventListener('wheel', wheel, { passive: false })
+  return () => observer.disconnect()
+}

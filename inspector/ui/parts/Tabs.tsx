@@ -1,0 +1,68 @@
+import type { JSX } from 'preact'
+import { type Tab, tab, tabs } from '../state/address.ts'
+import { status } from '../state/store.ts'
+import { EventsTab } from './EventsTab.tsx'
+import { ParkedTab } from './ParkedTab.tsx'
+import { SequenceTab } from './SequenceTab.tsx'
+import { SourcesTab } from './SourcesTab.tsx'
+import { WorkTab } from './WorkTab.tsx'
+
+const names: Readonly<Record<Tab, string>> = {
+  events: 'Events',
+  sequence: 'Sequence',
+  sources: 'Sources',
+  work: 'Jobs and locks',
+  parked: 'Parked',
+}
+
+const contents: Readonly<Record<Tab, () => JSX.Element>> = {
+  events: EventsTab,
+  sequence: SequenceTab,
+  sources: SourcesTab,
+  work: WorkTab,
+  parked: ParkedTab,
+}
+
+const numberOf = (name: Tab): number | undefined => {
+  const current = status.value
+  if (current === undefined) return undefined
+  if (name === 'sources') return Object.keys(current.sources).length
+  if (name === 'work') return current.jobs.running + current.jobs.waiting
+  if (name !== 'parked') return undefined
+  return Object.values(current.sources).reduce((sum, { parked }) => sum + parked, 0)
+}
+
+export const Tabs = (): JSX.Element => {
+  const Content = contents[tab.value]
+  const shown = status.value === undefined ? tabs.slice(0, 2) : tabs
+  return (
+    <section class="tabs">
+      <div role="tablist" aria-label="What has happened and what is there">
+        {shown.map((name) => {
+          const number = numberOf(name)
+          return (
+            <button
+              key={name}
+              type="button"
+              role="tab"
+              id={`tab-${name}`}
+              aria-selected={tab.value === name}
+              aria-controls="tab-panel"
+              onClick={() => {
+                tab.value = name
+              }}
+            >
+              {names[name]}
+              {number !== undefined && (
+                <span class={number > 0 && name === 'parked' ? 'number hot' : 'number'}>{number}</span>
+              )}
+            </button>
+          )
+        })}
+      </div>
+      <div class="panel" role="tabpanel" id="tab-panel" aria-labelledby={`tab-${tab.value}`}>
+        <Content />
+      </div>
+    </section>
+  )
+}
