@@ -1,6 +1,15 @@
 import { assign, type CallbackActorLogic, sendTo, setup } from 'xstate'
 import { decide, type Phase } from './commands.ts'
-import { factsOf, isOpen, movedTo, type SourceFacts, type SourceSpec, settledIn, withFacts } from './facts.ts'
+import {
+  arrivedIn,
+  factsOf,
+  isOpen,
+  movedTo,
+  type SourceFacts,
+  type SourceSpec,
+  settledIn,
+  withFacts,
+} from './facts.ts'
 import type {
   CommandAnswered,
   ControllerCommand,
@@ -126,6 +135,7 @@ const wire = setup({
       event.type === 'controller.drain' || event.type === 'controller.abort' ? { reason: event.reason } : {},
     ),
     noteAborted: assign({ aborted: true }),
+    count: assign(({ context }, { source }: { source: string }) => arrivedIn(context, source)),
     tellJobs: sendTo('jobs', (_, command: JobsCommand) => command),
     tellJournal: sendTo('journal', (_, command: JournalCommand) => command),
     tellOperator: sendTo('operator', (_, task: OperatorTask) => task),
@@ -135,17 +145,6 @@ const wire = setup({
     ),
   },
 })
-
-/** Counts an arrived event and passes it to the jobs. */
-const taking = (type: 'jobs.admit' | 'jobs.release') =>
-  wire.enqueueActions(({ context, event, enqueue }) => {
-    if (!('delivery' in event)) return
-    const { source, delivery } = event
-    enqueue.assign(
-      withFacts(context, source, ({ accepted, inFlight }) => ({ accepted: accepted + 1, inFlight: inFlight + 1 })),
-    )
-    enqueue({ type: 'tellJobs', params: { type, source, delivery } })
-  })
 
 const tellingSources = (type: 'source.listen' | 'source.drain' | 'source.abort') =>
   wire.enqueueActions(({ context, enqueue }) => {
@@ -193,8 +192,6 @@ const controllerSetup = wire.extend({
       enqueue.assign(withFacts(context, name, () => ({ state: 'closed', answered: true, closed: true })))
       enqueue.stopChild(event.actorId)
     }),
-    admit: taking('jobs.admit'),
-    giveBack: taking('jobs.release'),
     settle: wire.enqueueActions(({ context, event, enqueue }) => {
       if (event.type !== 'jobs.settled') return
       enqueue.assign(settledIn(context, event))
@@ -221,12 +218,19 @@ const controllerSetup = wire.extend({
 
 const tellJobs = (type: 'jobs.drain' | 'jobs.abort') => ({ type: 'tellJobs', params: { type } }) as const
 
-const arrivals = (action: 'admit' | 'giveBack') =>
-  ({
-    'queue.event': { actions: action },
-    'database.trigger': { actions: action },
-    'webhook.event': { actions: action },
-  }) as const
+/** Counted and passed to the jobs. Once an event, so in two plain actions: `enqueueActions` costs half as much again. */
+const arrivals = (type: 'jobs.admit' | 'jobs.release') => {
+  const taken = {
+    actions: [
+      { type: 'count', params: ({ event }: { event: EventArrived }) => event },
+      {
+        type: 'tellJobs',
+        params: ({ event: { source, delivery } }: { event: EventArrived }): JobsCommand => ({ type, source, delivery }),
+      },
+    ],
+  } as const
+  return { 'queue.event': taken, 'database.trigger': taken, 'webhook.event': taken }
+}
 
 const commands = (actions: 'command' | 'commandWhileDraining' | 'commandWhileClosing') =>
   ({
@@ -273,7 +277,7 @@ export const controllerMachine = controllerSetup.createMachine({
       entry: 'spawnChildren',
       always: { guard: 'allAnswered', target: 'running' },
       on: {
-        ...arrivals('giveBack'),
+        ...arrivals('jobs.release'),
         'controller.drain': { target: 'draining', actions: ['noteReason', 'command'] },
         'controller.abort': { target: 'draining.aborting', actions: 'noteReason' },
       },
@@ -282,7 +286,7 @@ export const controllerMachine = controllerSetup.createMachine({
       tags: ['live', 'started', 'ready'],
       entry: 'listen',
       on: {
-        ...arrivals('admit'),
+        ...arrivals('jobs.admit'),
         'controller.drain': { target: 'draining', actions: ['noteReason', 'command'] },
         'controller.abort': { target: 'draining.aborting', actions: 'noteReason' },
       },
@@ -291,14 +295,14 @@ export const controllerMachine = controllerSetup.createMachine({
       tags: ['live', 'started'],
       initial: 'lingering',
       on: {
-        ...arrivals('giveBack'),
+        ...arrivals('jobs.release'),
         ...commands('commandWhileDraining'),
         'controller.drain': { actions: 'commandWhileDraining' },
         'controller.abort': { target: '.aborting' },
       },
       states: {
         lingering: {
-          on: arrivals('admit'),
+          on: arrivals('jobs.admit'),
           after: { preStop: 'finishing' },
         },
         finishing: {

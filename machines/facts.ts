@@ -84,6 +84,14 @@ export const movedTo = (
         : facts.error,
 })
 
+/** What happens with every event, so it is spelled out. */
+export const arrivedIn = ({ sources }: KnownSources, name: string): KnownSources => {
+  const facts = sources[name]
+  if (facts === undefined) return { sources }
+  const counted = { ...facts, accepted: facts.accepted + 1, inFlight: facts.inFlight + 1 }
+  return { sources: { ...sources, [name]: counted } }
+}
+
 const addResults = (
   results: SourceFacts['results'],
   more: Readonly<Partial<Record<Result, number>>>,

@@ -103,7 +103,7 @@ const transact = (
       if (before !== undefined || task.delivery.redelivered) await parts.begins(task, before)
       before = task.begun ? task : undefined
       const context = createContext(parts, task, attemptOf(task), watched)
-      const run = await runHandler(parts.clock, task, context)
+      const run = await runHandler(task, context, parts.deadlines)
       if (run.status !== 'done') throw new HandlerEnded(task, run, brokenOff)
       ended.push({ task, ending: doneEnding(task, context), duplicate: false, value: run.value })
     }

@@ -12,10 +12,10 @@ import type { JobsParts, Run, Task } from './task.ts'
 export const attemptAll = async (
   parts: JobsParts,
   task: Task,
-  once: (attempt: number) => Promise<Run>,
+  once: (attempt: number) => Run | Promise<Run>,
 ): Promise<{ done: unknown } | undefined> => {
   const { retry } = task.handler
-  const history: AttemptRecord[] = []
+  let history: AttemptRecord[] | undefined
   let attempts = task.delivery.row?.attempts ?? 0
   for (let inPlace = retry.inPlace; ; inPlace--) {
     const run = await once(attempts + 1)
@@ -25,6 +25,7 @@ export const attemptAll = async (
       return undefined
     }
     attempts++
+    history ??= []
     history.push(recordOf(parts, attempts, run.error))
     const parked = attempts >= retry.attempts || run.status === 'deaf'
     if (!parked && inPlace > 0 && run.error.code === 'HANDLER_FAILED' && !parts.draining.aborted) continue
@@ -59,7 +60,7 @@ export const park = async (parts: JobsParts, task: Task, error: ControllerError)
   await parts.end(task, ending, 'parked', { status: 'parked', error })
 }
 
-export const release = (parts: JobsParts, task: Task): Promise<void> =>
+export const release = (parts: JobsParts, task: Task): Promise<void> | undefined =>
   parts.end(task, { as: 'release', ...common(task) }, 'released', { status: 'released' })
 
 const failedEnding = (task: Task, failed: Pick<Failed, 'as' | 'attempts' | 'history' | 'dueInMs'>): Failed => {

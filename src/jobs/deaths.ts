@@ -1,7 +1,8 @@
 import { ControllerError } from '../../machines/errors.ts'
 import type { Ledger, Verdict } from '../../machines/journal.ts'
 import { grouped } from '../journal/group.ts'
-import type { Clock, Task } from './task.ts'
+import type { Clock } from './deadlines.ts'
+import type { Task } from './task.ts'
 
 /**
  * Finds the event that kills the process, and spares those that merely ran when something else killed it.

@@ -1,49 +1,66 @@
 import { ControllerError } from '../../machines/errors.ts'
 import type { RunContext } from './context.ts'
-import type { Clock, Run, Task } from './task.ts'
+import type { Deadline, Deadlines } from './deadlines.ts'
+import type { Run, Task } from './task.ts'
 
 /** How long a handler may take to notice that its signal was aborted. */
 const noticeMs = 500
 
 /**
  * Runs a handler once. Ends when the handler does, or `noticeMs` after its timeout or an interruption, whatever the
- * handler is doing then.
+ * handler is doing then; at once where the handler gives no promise.
  */
-export const runHandler = (clock: Clock, task: Task, run: RunContext): Promise<Run> =>
+export const runHandler = (task: Task, run: RunContext, deadlines: Deadlines): Run | Promise<Run> => {
+  const { handler, event } = task
+  const startedAt = deadlines.now()
+  try {
+    const value = handler.handle?.(event as Parameters<NonNullable<typeof handler.handle>>[0], run.context)
+    return isThenable(value) ? untilOver(task, run, deadlines, value, startedAt) : { status: 'done', value }
+  } catch (thrown) {
+    return { status: 'failed', error: failure(thrown), cause: thrown }
+  }
+}
+
+const untilOver = (
+  task: Task,
+  run: RunContext,
+  deadlines: Deadlines,
+  value: PromiseLike<unknown>,
+  startedAt: number,
+): Promise<Run> =>
   new Promise((resolve) => {
-    const { handler, event } = task
-    let timer: unknown
+    const { timeoutMs } = task.handler
     let cut: 'deaf' | 'interrupted' | undefined
 
     const end = (ended: Run): void => {
-      clock.clearTimeout(timer)
+      deadlines.remove(deadline)
       task.interrupt = undefined
       resolve(ended)
     }
-    const failed = (cause: unknown): void => {
-      if (cut === 'interrupted') end({ status: 'interrupted' })
-      else end({ status: 'failed', error: cut === 'deaf' ? timedOut(task) : failure(cause), cause })
-    }
     const stop = (why: 'deaf' | 'interrupted', reason: ControllerError): void => {
       if (cut === 'interrupted') return
-      clock.clearTimeout(timer)
+      deadlines.remove(deadline)
       cut = why
       run.abort(reason)
-      timer = clock.setTimeout(
-        () => end(why === 'deaf' ? { status: 'deaf', error: reason, cause: reason } : { status: 'interrupted' }),
-        noticeMs,
-      )
+      deadline.at = deadlines.now() + noticeMs
+      deadline.reached = () =>
+        end(why === 'deaf' ? { status: 'deaf', error: reason, cause: reason } : { status: 'interrupted' })
+      deadlines.add(deadline)
+    }
+    const deadline: Deadline = {
+      at: startedAt + (timeoutMs ?? 0),
+      reached: () => stop('deaf', timedOut(task)),
     }
 
     task.interrupt = () => stop('interrupted', new ControllerError('HANDLER_INTERRUPTED', 'The controller stops.'))
-    if (handler.timeoutMs !== undefined) timer = clock.setTimeout(() => stop('deaf', timedOut(task)), handler.timeoutMs)
-    try {
-      const value = handler.handle?.(event as Parameters<NonNullable<typeof handler.handle>>[0], run.context)
-      if (isThenable(value)) value.then((settled) => end({ status: 'done', value: settled }), failed)
-      else end({ status: 'done', value })
-    } catch (thrown) {
-      failed(thrown)
-    }
+    if (timeoutMs !== undefined) deadlines.add(deadline)
+    Promise.resolve(value).then(
+      (settled) => end({ status: 'done', value: settled }),
+      (cause: unknown) => {
+        if (cut === 'interrupted') end({ status: 'interrupted' })
+        else end({ status: 'failed', error: cut === 'deaf' ? timedOut(task) : failure(cause), cause })
+      },
+    )
   })
 
 /** Also what query builders return: it only begins when somebody waits for it. */

@@ -9,11 +9,12 @@ import type { ControllerLog } from '../log.ts'
 import { type Admission, createAdmission } from './admission.ts'
 import { runAtomic } from './atomic.ts'
 import { common, park, release } from './attempts.ts'
+import { type Clock, createDeadlines } from './deadlines.ts'
 import { calmDefaultMs, createDeathWatch } from './deaths.ts'
 import { createOutbox } from './outbox.ts'
 import { runPlain } from './plain.ts'
 import { createRouter } from './router.ts'
-import type { Clock, JobsParts, Task } from './task.ts'
+import type { JobsParts, Task } from './task.ts'
 
 /**
  * The jobs actor: runs handlers for admitted events, in the order that `machines/jobs.ts` decides, and reports how they
@@ -52,6 +53,7 @@ export const createJobs = (options: JobsOptions) => {
   const aborted = new Set<Task>()
   const drain = new AbortController()
   const abort = new AbortController()
+  const deadlines = createDeadlines(clock)
   let send: (settled: JobsSettled) => void = () => undefined
   let arriving: Promise<void> | undefined
 
@@ -72,29 +74,33 @@ export const createJobs = (options: JobsOptions) => {
     outbox(task, result, answer)
   }
 
-  const end = async (task: Task, ending: Ending, result: Result, answer?: Answer): Promise<void> => {
-    if (task.settled) return
-    if (isDurable(ending)) {
-      try {
-        await endings.add(ending)
-      } catch (thrown) {
-        log.error(
-          { err: thrown, source: task.source, id: task.event.id },
-          'settlement not written; the event comes again',
-        )
-        settle(task, 'released', { status: 'released' })
-        return
-      }
+  const end: JobsParts['end'] = (task, ending, result, answer) => {
+    if (task.settled) return undefined
+    if (isDurable(ending)) return endDurably(task, ending, result, answer)
+    settle(task, result, answer)
+    return undefined
+  }
+
+  const endDurably = async (task: Task, ending: Ending, result: Result, answer?: Answer): Promise<void> => {
+    try {
+      await endings.add(ending)
+    } catch (thrown) {
+      log.error(
+        { err: thrown, source: task.source, id: task.event.id },
+        'settlement not written; the event comes again',
+      )
+      settle(task, 'released', { status: 'released' })
+      return
     }
     settle(task, result, answer)
   }
 
   const parts: JobsParts = {
-    clock,
     ledger,
     log,
     codeVersion,
     lockWaitMs,
+    deadlines,
     draining: drain.signal,
     aborting: abort.signal,
     begins: (task, before) => deaths.begins(task, before),
@@ -186,6 +192,7 @@ export const createJobs = (options: JobsOptions) => {
         break
       case 'jobs.abort':
         for (const task of unsettled) aborted.add(task)
+        drain.abort()
         abort.abort()
         for (const task of deaths.drain()) scheduler.admit(task)
         for (const task of scheduler.abandon()) settle(task, 'released', { status: 'released' })
@@ -200,6 +207,7 @@ export const createJobs = (options: JobsOptions) => {
   const logic = fromCallback<JobsCommand>(({ sendBack, receive: onCommand }) => {
     send = sendBack
     onCommand(receive)
+    return deadlines.clear
   })
   const view: JobsView = {
     running: scheduler.running,
@@ -211,6 +219,7 @@ export const createJobs = (options: JobsOptions) => {
 }
 
 const processClock: Clock = {
+  now: () => performance.now(),
   setTimeout: (fire, ms) => setTimeout(fire, ms),
   clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout | undefined),
 }

@@ -18,7 +18,7 @@ export const runPlain = async (parts: JobsParts, task: Task): Promise<void> => {
   let run: RunContext | undefined
   const ended = await attemptAll(parts, task, (attempt) => {
     run = createContext(parts, task, attempt, undefined)
-    return runHandler(parts.clock, task, run)
+    return runHandler(task, run, parts.deadlines)
   })
   if (ended === undefined) return
   const settled = parts.end(task, doneEnding(task, run), 'done', { status: 'done', value: ended.done })
@@ -28,17 +28,14 @@ export const runPlain = async (parts: JobsParts, task: Task): Promise<void> => {
 
 /** The settlement of a handled event, with what its run has asked for. */
 export const doneEnding = (task: Task, run: RunContext | undefined): Done => {
-  const emits = run?.emits ?? []
-  const counters = run?.counters ?? {}
-  const counts = Object.keys(counters).length > 0
+  const asked = run?.asked
   const { handler, event } = task
-  const remembered = event.kind === 'webhook.event' || emits.length > 0 || counts
+  const remembered = event.kind === 'webhook.event' || asked !== undefined
   const keepMs = handler.dedupMs ?? (remembered ? keepDefaultMs : undefined)
   return {
     as: 'done',
     ...common(task),
     ...(keepMs === undefined || !event.identified ? {} : { keepMs }),
-    ...(emits.length === 0 ? {} : { emits, emitDelaysMs: run?.emitDelaysMs ?? [] }),
-    ...(counts ? { counters } : {}),
+    ...asked,
   }
 }

@@ -6,6 +6,7 @@ import type { Ending, Ledger } from '../../machines/journal.ts'
 import type { Result } from '../../machines/protocol.ts'
 import type { ResolvedHandler } from '../config/resolved.ts'
 import type { ControllerLog } from '../log.ts'
+import type { Deadlines } from './deadlines.ts'
 
 /** One event with its handler, from admission to settlement. */
 export interface Task extends Job {
@@ -25,27 +26,21 @@ export interface Task extends Job {
   interrupt: (() => void) | undefined
 }
 
-/** Timers of handlers; those of the process, or simulated ones. */
-export interface Clock {
-  setTimeout(fire: () => void, ms: number): unknown
-  clearTimeout(timer: unknown): void
-}
-
 /** What the parts of the jobs actor share. */
 export interface JobsParts {
-  readonly clock: Clock
   readonly ledger: Ledger
   readonly log: ControllerLog
   readonly codeVersion: string
   readonly lockWaitMs: number
+  readonly deadlines: Deadlines
   /** Aborts when a drain begins. */
   readonly draining: AbortSignal
   /** Aborts when the time is up. */
   readonly aborting: AbortSignal
   /** Before the handler of `task` runs; `before`: the task of this transaction that ran until now. */
   begins(task: Task, before?: Task): Promise<void>
-  /** Makes the ending durable where it has to be, then settles the task. Never rejects. */
-  end(task: Task, ending: Ending, result: Result, answer?: Answer): Promise<void>
+  /** Makes the ending durable where it has to be, then settles the task; at once where it has not. Never rejects. */
+  end(task: Task, ending: Ending, result: Result, answer?: Answer): Promise<void> | undefined
   /** Settles a task whose ending is durable already, or needs not be. */
   settle(task: Task, result: Result, answer?: Answer): void
 }

@@ -1,9 +1,7 @@
-import type { Clock } from '../jobs/task.ts'
+import type { Clock } from '../jobs/deadlines.ts'
 
 /** A clock that stands still until it is told to go on. Timers go off in the order of their times, and of their setting. */
 export interface ManualClock extends Clock {
-  /** In ms since its beginning. */
-  now(): number
   /** When the next timer goes off. */
   next(): number | undefined
   /** Moves to the next timer, not beyond `limit`, and lets it go off; false when there is none. */

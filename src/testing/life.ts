@@ -3,7 +3,7 @@ import type { ControllerOutput } from '../../machines/controller.ts'
 import type { Delivery, Driver, Link, Settlement } from '../../machines/driver.ts'
 import type { ArrivedEvent } from '../../machines/event.ts'
 import { journalQueue, longQueue } from '../../machines/journal.ts'
-import type { Clock } from '../jobs/task.ts'
+import type { Clock } from '../jobs/deadlines.ts'
 import { createMemoryJournal } from './journal/journal.ts'
 import type { Wire } from './journal/wire.ts'
 import { createReplica, type ReplicaSource, silentLog } from './replica.ts'
@@ -130,6 +130,7 @@ const wireUntil = (isDead: () => boolean): Wire => ({
 })
 
 const clockUntil = (clock: Clock, isDead: () => boolean): Clock => ({
+  now: clock.now,
   setTimeout: (fire, ms) =>
     clock.setTimeout(() => {
       if (!isDead()) fire()

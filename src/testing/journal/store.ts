@@ -1,7 +1,7 @@
 import { ControllerError } from '../../../machines/errors.ts'
 import { type ArrivedEvent, identityOf } from '../../../machines/event.ts'
 import type { Arrival, AttemptRecord, Claimed } from '../../../machines/journal.ts'
-import type { Clock } from '../../jobs/task.ts'
+import type { Clock } from '../../jobs/deadlines.ts'
 
 /**
  * The tables of the journal, in memory: what its contract (`machines/journal.ts`) promises of rows, leases, marks and
