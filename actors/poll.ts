@@ -58,7 +58,8 @@ export const createPollDriver = (options: PollOptions, intake: Intake): Driver =
       const finder = finderFor(options, watch, options.url === undefined ? undefined : await open(options.url))
       await intake.transaction((tx) => finder.verify(tx))
       const poll = (limit: number) => pollOnce(intake, watch, finder, undelivered, limit)
-      link = createPollLink({ host, options, undelivered, nextReceipt, poll, close })
+      const pageSize = () => pageSizeOf(options, host.credit.events)
+      link = createPollLink({ host, options, pageSize, undelivered, nextReceipt, poll, close })
       await listen(options, host, open, link.wake)
       return link
     } catch (thrown) {
@@ -68,6 +69,10 @@ export const createPollDriver = (options: PollOptions, intake: Intake): Driver =
   }
   return { kind: 'database.trigger', connect }
 }
+
+/** Half of the credit, so that one page is taken while the other is handled; but each page of a condition costs its query. */
+const pageSizeOf = ({ mode, pageSize }: PollOptions, credit: number): number =>
+  Math.min(pageSize ?? credit, mode === 'trigger' ? Math.ceil(credit / 2) : credit)
 
 /** On a connection of its own: the other one is busy with a poll just when a call matters. */
 const listen = async (

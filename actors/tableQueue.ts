@@ -7,8 +7,9 @@ import { nextPollDelayMs } from '../machines/policies.ts'
  * The table queue: events that wait in a queue of the journal, put there by `koksmat.enqueue(…)` in an application's own
  * transaction, or by the controller itself (retries, emitted events, orphans of a dead replica).
  *
- * Pages of due rows are leased, as many as there is free credit: at the start, when NOTIFY says so, at once again after
- * a full page or when credit comes back after one, and otherwise when the poll falls due. One claim at a time.
+ * Pages of due rows are leased, within the free credit: at the start, when NOTIFY says so, at once again after a full
+ * page or when enough credit comes back after one, and otherwise when the poll falls due. One claim at a time, and the
+ * next is asked for before a page is handed over, so that Postgres works while handlers do.
  *
  * A row is settled in the journal, by whoever handled its event; the driver hears of it only to count its credit.
  */
@@ -19,6 +20,8 @@ export interface TableQueueOptions {
 }
 
 const maxPage = 1_000
+/** By then a claim that was called has reached the socket. */
+const asked = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
 /** The size of an event, until the first page tells. */
 const assumedBytes = 64 * 1024
 
@@ -53,14 +56,24 @@ const createLink = (options: TableQueueOptions, intake: Intake, host: DriverHost
 
   const look = (): void => {
     again = true
-    if (stage !== 'consuming' || claiming !== undefined) return
+    if (claiming !== undefined) return
+    const page = claimPage()
+    if (page === undefined) return
     clearTimeout(timer)
-    claiming = claimAll()
+    claiming = claimAll(page)
   }
 
-  const claimAll = async (): Promise<void> => {
+  const claimAll = async (first: Promise<readonly Delivery[]>): Promise<void> => {
     try {
-      while (again && stage === 'consuming') await claimPage()
+      let page: typeof first | undefined = first
+      while (page !== undefined) {
+        const deliveries = await page
+        page = claimPage()
+        page?.catch(() => undefined)
+        await asked()
+        if (deliveries.length > 0) host.deliver(deliveries)
+        page ??= claimPage()
+      }
     } catch (thrown) {
       lose(thrown)
     }
@@ -70,18 +83,27 @@ const createLink = (options: TableQueueOptions, intake: Intake, host: DriverHost
     timer = setTimeout(look, nextPollDelayMs(policy, emptyPolls, Math.random()))
   }
 
-  const claimPage = async (): Promise<void> => {
+  const claimPage = (): Promise<readonly Delivery[]> | undefined => {
+    if (!again || stage !== 'consuming') return undefined
     again = false
-    const limit = freeCredit()
-    pageWasFull = true
-    if (limit <= 0) return
+    const limit = Math.min(pageSize(), freeCredit())
+    pageWasFull ||= limit <= 0
+    return limit > 0 ? claimUpTo(limit) : undefined
+  }
+
+  const claimUpTo = async (limit: number): Promise<readonly Delivery[]> => {
     const page = await intake.claim(queue, limit)
     pageWasFull = page.length === limit
     emptyPolls = page.length > 0 ? 0 : emptyPolls + 1
     again ||= pageWasFull
-    if (page.length === 0) return
-    averageBytes = Math.max(1, page.reduce((sum, { bytes }) => sum + bytes, 0) / page.length)
-    host.deliver(page.map(deliveryOf))
+    if (page.length > 0) averageBytes = Math.max(1, page.reduce((sum, { bytes }) => sum + bytes, 0) / page.length)
+    return page.map(deliveryOf)
+  }
+
+  /** Half of what the credit allows: one page is claimed while the other is handled. */
+  const pageSize = (): number => {
+    const capacity = Math.min(host.credit.events, Math.floor(host.credit.bytes / averageBytes))
+    return Math.min(maxPage, Math.max(1, Math.ceil(capacity / 2)))
   }
 
   /** In events; a page of unknown size is limited by what events have weighed so far. */
@@ -129,7 +151,7 @@ const createLink = (options: TableQueueOptions, intake: Intake, host: DriverHost
         unsettledBytes -= unsettled.get(receipt) ?? 0
         unsettled.delete(receipt)
       }
-      if (pageWasFull) look()
+      if (pageWasFull && freeCredit() >= pageSize() / 2) look()
     },
     pause: () => {
       if (stage !== 'consuming') return

@@ -8,7 +8,7 @@ import { workloads } from './workloads.ts'
 /**
  *   npm run bench -- [WORKLOAD…] [--json] [--rounds N] [--events N]
  *
- * Each workload three times, its sides in turns, then the median of each number. Servers run beside it and take their
+ * Each workload once to warm up and then three times, its sides in turns; the median of each number. Servers run beside it and take their
  * share of the machine, so the load average is printed with the figures.
  */
 const { values, positionals } = parseArgs({

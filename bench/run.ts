@@ -23,11 +23,12 @@ export interface RunOptions {
   readonly rounds: number
 }
 
-/** All sides in turns, round by round; another one begins each time, since whoever comes first meets colder servers. */
+/** A round to warm up, then all sides in turns, round by round; another one begins each time. */
 export const runWorkload = async (workload: Workload, { events, rounds }: RunOptions): Promise<Result> => {
   const sides: RunningSide[] = []
   try {
     for (const name of Object.keys(workload.sides)) sides.push(await startSide(workload.name, name, events))
+    for (const side of sides) await side.warmUp()
     for (let round = 0; round < rounds; round++) {
       for (let turn = 0; turn < sides.length; turn++) await sides[(round + turn) % sides.length]?.run()
     }
@@ -76,6 +77,8 @@ const judge = (goal: Goal, { controller, ...others }: Readonly<Record<string, Me
 interface RunningSide {
   readonly name: string
   readonly measured: Measured[]
+  /** A run that does not count: code is compiled, connections are there. */
+  warmUp(): Promise<void>
   run(): Promise<void>
   close(): Promise<void>
 }
@@ -89,16 +92,19 @@ const startSide = async (workload: string, name: string, events: number): Promis
     return message
   }
   const command = (word: SideCommand): void => void child.send(word)
+  const run = async (): Promise<Measured> => {
+    command('run')
+    const given = await answer()
+    if ('measured' in given) return given.measured
+    throw new Error(`${workload}, ${name}: opened twice.`)
+  }
   await answer()
   const measured: Measured[] = []
   return {
     name,
     measured,
-    run: async () => {
-      command('run')
-      const given = await answer()
-      if ('measured' in given) measured.push(given.measured)
-    },
+    warmUp: async () => void (await run()),
+    run: async () => void measured.push(await run()),
     close: async () => {
       if (isRunning(child)) command('close')
       await exit

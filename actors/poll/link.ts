@@ -9,7 +9,7 @@ import type { Round, Undelivered } from './round.ts'
  * When to poll, and what becomes of a page. One poll at a time, never for more rows than there is free credit:
  *
  * - at once when `consume` says so, when NOTIFY wakes, and after a full page;
- * - after a full page for which there is no room: as soon as a quarter of the credit is back, so that pages stay large;
+ * - after a full page for which there is no room: as soon as there is for half a page, so that pages stay large;
  * - otherwise after the adaptive delay, with whatever credit there is.
  *
  * A poll that fails is the end of the link.
@@ -23,7 +23,9 @@ export interface PollLink extends Link {
 
 export interface PollLinkParts {
   readonly host: DriverHost
-  readonly options: PollCommon
+  readonly options: Pick<PollCommon, 'pollMs'>
+  /** Most rows of a poll now; no more than the credit. */
+  pageSize(): number
   readonly undelivered: Undelivered
   /** Unique for the life of the process. */
   nextReceipt(): number
@@ -32,8 +34,8 @@ export interface PollLinkParts {
   close(): Promise<void>
 }
 
-export const createPollLink = ({ host, options, undelivered, nextReceipt, poll, close }: PollLinkParts): PollLink => {
-  const pageSize = (): number => Math.min(options.pageSize ?? host.credit.events, host.credit.events)
+export const createPollLink = (parts: PollLinkParts): PollLink => {
+  const { host, options, pageSize, undelivered, nextReceipt, poll, close } = parts
   const inFlight = new Set<number>()
   let state: 'connected' | 'consuming' | 'cancelled' | 'over' = 'connected'
   let paused = false
@@ -56,7 +58,7 @@ export const createPollLink = ({ host, options, undelivered, nextReceipt, poll, 
   const next = (): void => {
     if (state !== 'consuming' || paused || underWay !== undefined) return
     const room = host.credit.events - inFlight.size
-    if (room > 0 && (due || (more && room >= pageSize() / 4))) {
+    if (room > 0 && (due || (more && room >= pageSize() / 2))) {
       rest()
       due = false
       underWay = run(Math.min(room, pageSize())).then(() => {
@@ -146,7 +148,7 @@ export const createPollLink = ({ host, options, undelivered, nextReceipt, poll, 
   }
 }
 
-const toPolicy = ({ pollMs }: PollCommon): { minMs: number; maxMs: number } => ({
+const toPolicy = ({ pollMs }: Pick<PollCommon, 'pollMs'>): { minMs: number; maxMs: number } => ({
   minMs: pollMs.min,
   maxMs: pollMs.max,
 })

@@ -4,7 +4,7 @@ export interface PollCommon {
   readonly type: string | ((row: Record<string, unknown>) => string)
   /** The database to watch; absent: the journal's own. */
   readonly url?: string
-  /** Most rows a page; absent: as many as there is credit. */
+  /** Most rows a page; absent: half the credit, for conditions all of it. */
   readonly pageSize?: number
   /** Between polls: `min` while there is work, doubled with each empty poll up to `max`. */
   readonly pollMs: { readonly min: number; readonly max: number }

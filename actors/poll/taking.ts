@@ -28,7 +28,7 @@ export const takeLocked = (options: TriggerOptions, first: number): string => {
   const { take } = options
   const table = quoteTable(options.table)
   const returning = 'returning koksmat_order, koksmat_key, koksmat_version, koksmat_id, koksmat_json'
-  const same = 'ctid = koksmat_ctid and tableoid = koksmat_table'
+  const same = 'ctid = any(array(select koksmat_ctid from picked)) and ctid = koksmat_ctid and tableoid = koksmat_table'
   if (!('mark' in take)) {
     return `taken as (delete from ${table} using picked where ${same} ${returning}, false as koksmat_again)`
   }

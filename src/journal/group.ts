@@ -21,7 +21,7 @@ export const grouped = <Item, Result>(
   }
 
   const flushAll = async (): Promise<void> => {
-    await Promise.resolve()
+    await new Promise(setImmediate)
     while (waiting.length > 0) {
       const size = sizeOf(waiting)
       const group = waiting.slice(0, size)

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import type { PollOptions } from '../../actors/poll.ts'
+import type { Queryable } from '../../machines/journal.ts'
 import { until } from '../support/until.ts'
 import { type patient, pollHarness, quick, randomName } from './poll.harness.ts'
 
 const harness = pollHarness()
-const { journal, start, events, schema } = harness
+const { journal, start, events, schema, intake } = harness
 
 /** A table in the journal's own database. */
 const createTable = async (rows = 0): Promise<string> => {
@@ -37,6 +38,30 @@ const marking = (table: string, common: typeof quick | typeof patient = quick): 
 })
 
 describe('mark', () => {
+  test('a page costs its rows and not the table: nothing reads the table from end to end', async () => {
+    const table = await createTable()
+    // What it reads itself is counted for its connection, which nobody uses after it.
+    const own = await journal.connect()
+    await own.query(
+      `insert into ${table} (status) select case when n > 1000 then 'old' else 'new' end from generate_series(1, 20000) n`,
+    )
+    await own.query(`create index on ${table} (id) where status = 'new'`)
+    await own.query(`vacuum analyze ${table}`)
+    own.release(true)
+    const read: number[] = []
+    const beforeCommit = async (tx: Queryable) => {
+      const { rows } = await tx.query<{ whole: number }>(
+        `select seq_tup_read::int as whole from pg_stat_xact_user_tables where relid = $1::regclass`,
+        [table],
+      )
+      read.push(...rows.map(({ whole }) => whole))
+    }
+    const poller = await start(marking(table), { credit: 500, intake: await intake({ beforeCommit }) })
+    await poller.ids(1_000)
+    expect(read.length).toBeGreaterThan(0)
+    expect(read.filter((whole) => whole > 0)).toEqual([])
+  })
+
   test('each matching row becomes one event that shows it as it was, and is marked in the same commit', async () => {
     const table = await createTable(3)
     await journal.query(`insert into ${table} (status) values ('old')`)
