@@ -47,6 +47,10 @@ export interface Scheduler<Item extends Job> {
   drain(): readonly Item[]
   /** Hands back everything that has not begun. */
   abandon(): readonly Item[]
+  /**
+   * Hands back those of the waiting jobs, but for what stands below a begun one in a stream that commits by prefix.
+   */
+  withdraw(leaves: (job: Item) => boolean): readonly Item[]
   running(): number
   waiting(): readonly Item[]
   waitingFor(lock: string): number
@@ -215,12 +219,16 @@ export const createScheduler = <Item extends Job>({
     return gone
   }
 
+  const mayLeave = ({ order }: Item): boolean =>
+    order === undefined || order.position > (started.get(order.stream) ?? -1)
+
   return {
     admit,
     next,
     finish,
-    drain: () => remove(({ order }) => order === undefined || order.position > (started.get(order.stream) ?? -1)),
+    drain: () => remove(mayLeave),
     abandon: () => remove(() => true),
+    withdraw: (leaves) => remove((job) => leaves(job) && mayLeave(job)),
     running: () => slots,
     waiting,
     waitingFor: (lock) => locks.get(lock)?.queue.length ?? 0,

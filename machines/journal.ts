@@ -169,6 +169,8 @@ export interface Parked {
   /** Makes parked events ready again with all their attempts; returns how many. */
   redrive(filter: ParkedFilter): Promise<number>
   drop(filter: ParkedFilter): Promise<number>
+  /** Replaces the payload by this JSON and makes the event ready with all its attempts. False: it is not parked. */
+  edit(seq: string, json: string): Promise<boolean>
   /** Parked events by source. */
   counts(): Promise<Readonly<Record<string, number>>>
 }

@@ -1,4 +1,5 @@
 import type { SourceKind } from '../machines/event.ts'
+import type { LiveSecret } from './config/liveSecrets.ts'
 
 /** What `GET /status` and `koksmat-controller status --json` answer. Times are ISO, ages and durations ms. */
 export interface Status {
@@ -32,6 +33,8 @@ export interface SourceStatus {
   readonly credit: number
   readonly reconnects: number
   readonly lastError?: { readonly code: string; readonly message: string }
+  /** Of a webhook: which are live, by number; never their values. */
+  readonly secrets?: readonly LiveSecret[]
 }
 
 export interface LockStatus {

@@ -6,6 +6,7 @@ import type { WebhookOptions } from '../../actors/webhook.ts'
 import type { Credit } from '../../machines/driver.ts'
 import type { SourceKind } from '../../machines/event.ts'
 import type { ControllerDefinition, HandlerDefinition, HandlerOptions } from '../define.ts'
+import type { LiveSecrets } from './liveSecrets.ts'
 
 /** A configuration after all checks: every default in place, every duration in ms, every `env` reference read. */
 export interface ResolvedConfig {
@@ -39,7 +40,12 @@ export type ResolvedSource = { readonly kind: SourceKind; readonly credit: Credi
   | { readonly driver: 'kafka'; readonly options: KafkaOptions }
   | { readonly driver: 'tableQueue'; readonly options: TableQueueOptions }
   | { readonly driver: 'poll'; readonly options: PollOptions }
-  | { readonly driver: 'webhook'; readonly options: WebhookOptions }
+  | {
+      readonly driver: 'webhook'
+      readonly options: WebhookOptions
+      /** Behind the signature of the options; absent where it is unsigned. */
+      readonly secrets?: LiveSecrets
+    }
 )
 
 export interface ResolvedHandler {

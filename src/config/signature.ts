@@ -7,6 +7,7 @@ import { ControllerError } from '../../machines/errors.ts'
 import type { SignatureDefinition } from '../signatures.ts'
 import type { Environment } from './environment.ts'
 import { type Field, found, isPlainObject, oneOf, part, refuse, shape, text } from './fields.ts'
+import { type LiveSignature, liveSignature, type ReadSecret } from './liveSecrets.ts'
 import { hidden } from './redact.ts'
 import { secret } from './references.ts'
 
@@ -15,13 +16,25 @@ type Build = (secrets: readonly string[]) => SignatureScheme
 const expected = "a signature such as github(env('GITHUB_SECRET')), or unsigned() where anybody may call"
 
 /** A described signature, its secrets read, as the scheme that verifies it. */
-export const signature = (environment: Environment): Field<SignatureScheme> =>
-  z.unknown().transform((value, context): SignatureScheme => {
+export const signature = (environment: Environment): Field<LiveSignature> =>
+  z.unknown().transform((value, context): LiveSignature => {
     if (!isSignature(value)) return refuse(context, found(value), expected, hidden)
     const build = part(builders[value.scheme], value.options ?? {}, context)
     if (context.issues.length > 0) return z.NEVER
     const secrets = value.secrets.map((each) => usableSecret(environment, build, each, context))
-    return context.issues.length > 0 ? z.NEVER : build(secrets)
+    if (context.issues.length > 0) return z.NEVER
+    return secrets.length === 0
+      ? { scheme: build([]) }
+      : liveSignature(build, () => readAll(environment, value.secrets))
+  })
+
+/** @throws ControllerError COMMAND_REFUSED when one of them is not there any more */
+const readAll = (environment: Environment, described: readonly unknown[]): readonly ReadSecret[] =>
+  described.map((each) => {
+    const read = secret(environment).safeParse(each)
+    const from = isPlainObject(each) ? String(each['env']) : 'configuration'
+    if (read.success) return { value: read.data, from }
+    throw new ControllerError('COMMAND_REFUSED', `The secret ${from} could not be read; all stay as they are.`)
   })
 
 /** Each secret is tried alone, so that every bad one is told. */

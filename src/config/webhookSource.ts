@@ -24,10 +24,10 @@ export const webhookSource = (environment: Environment): Field<ResolvedSource> =
     rate: shape({ perSecond: whole(1, 100_000), burst: whole(1, 1_000_000).exactOptional() }).exactOptional(),
     id: headerName.exactOptional(),
   }).transform((given): ResolvedSource => {
-    const { path, signature, type, method, reply, maxBodyBytes, rate, id } = given
+    const { path, signature: signed, type, method, reply, maxBodyBytes, rate, id } = given
     const options: WebhookOptions = {
       path,
-      signature,
+      signature: signed.scheme,
       type,
       method,
       reply,
@@ -36,5 +36,7 @@ export const webhookSource = (environment: Environment): Field<ResolvedSource> =
       ...(rate === undefined ? {} : { rate: { perSecond: rate.perSecond, burst: rate.burst ?? rate.perSecond } }),
       ...(id === undefined ? {} : { id: id.toLowerCase() }),
     }
-    return { driver: 'webhook', kind: 'webhook', credit: creditOf(given), options }
+    const { secrets } = signed
+    const live = secrets === undefined ? {} : { secrets }
+    return { driver: 'webhook', kind: 'webhook', credit: creditOf(given), options, ...live }
   })

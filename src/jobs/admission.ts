@@ -83,6 +83,8 @@ const taskOf = (
   begun: false,
   progress: undefined,
   interrupt: undefined,
+  leave: undefined,
+  left: false,
 })
 
 const unhandled = (type: string): ControllerError =>

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ControllerError, toControllerError } from '../../machines/errors.ts'
-import type { Done, Queryable } from '../../machines/journal.ts'
+import type { AtomicTransaction, Done, Queryable } from '../../machines/journal.ts'
 import { nextBackoffMs } from '../../machines/policies.ts'
 import { isTransient } from '../journal/failures.ts'
 import { attemptAll, common } from './attempts.ts'
@@ -28,7 +28,10 @@ export const runAtomic = async (parts: JobsParts, lock: string, tasks: readonly 
 }
 
 const alone = async (parts: JobsParts, lock: string, task: Task, known: Run | undefined): Promise<void> => {
-  await attemptAll(parts, task, async (attempt) => known ?? (await together(parts, lock, [task], () => attempt)))
+  await attemptAll(parts, task, async (attempt) => {
+    if (task.left) return { status: 'interrupted' }
+    return known ?? together(parts, lock, [task], () => attempt)
+  })
 }
 
 /** What a group has met with and its task would meet with again: a deaf handler, a lock that does not come free. */
@@ -72,44 +75,81 @@ interface Ended {
   readonly value: unknown
 }
 
-const transact = (
+const transact = async (
   parts: JobsParts,
   lock: string,
   tasks: readonly Task[],
   attemptOf: (task: Task) => number,
-): Promise<readonly Ended[]> =>
-  parts.ledger.underLock(lock, { waitMs: parts.lockWaitMs, signal: parts.aborting }, async (tx) => {
-    const identified = tasks.filter(({ event }) => event.identified)
-    const marks = identified.map(({ event, handler }) => ({ event, keepMs: handler.dedupMs ?? keepDefaultMs }))
-    const fresh = marks.length === 0 ? [] : await tx.mark(marks)
-    const duplicates = new Set(identified.filter((_, index) => fresh[index] === false))
-    const ended: Ended[] = []
-    let brokenOff = false
-    const watched: Queryable = {
-      query: <Row extends object>(text: string, values?: readonly unknown[]) => {
-        const answer = tx.query<Row>(text, values)
-        answer.catch((thrown: unknown) => {
-          brokenOff ||= isTransient(thrown)
-        })
-        return answer
-      },
+): Promise<readonly Ended[]> => {
+  const wait = waiting(parts, tasks)
+  const { lockWaitMs: waitMs } = parts
+  try {
+    return await parts.ledger.underLock(lock, { waitMs, signal: wait.signal }, (tx) => {
+      wait.over()
+      return runAll(parts, tasks, attemptOf, tx)
+    })
+  } finally {
+    wait.end()
+  }
+}
+
+/** The wait for a lock, which each of the tasks may leave; the signal that the time is up goes on after it. */
+const waiting = ({ aborting }: JobsParts, tasks: readonly Task[]) => {
+  const controller = new AbortController()
+  const abort = (): void => controller.abort(aborting.reason)
+  const leave = (): void => controller.abort(new ControllerError('HANDLER_INTERRUPTED', 'An operator ended the wait.'))
+  const over = (): void => {
+    for (const task of tasks) task.leave = undefined
+  }
+  aborting.addEventListener('abort', abort, { once: true })
+  for (const task of tasks) task.leave = leave
+  return {
+    signal: controller.signal,
+    over,
+    end: () => {
+      over()
+      aborting.removeEventListener('abort', abort)
+    },
+  }
+}
+
+const runAll = async (
+  parts: JobsParts,
+  tasks: readonly Task[],
+  attemptOf: (task: Task) => number,
+  tx: AtomicTransaction,
+): Promise<readonly Ended[]> => {
+  const identified = tasks.filter(({ event }) => event.identified)
+  const marks = identified.map(({ event, handler }) => ({ event, keepMs: handler.dedupMs ?? keepDefaultMs }))
+  const fresh = marks.length === 0 ? [] : await tx.mark(marks)
+  const duplicates = new Set(identified.filter((_, index) => fresh[index] === false))
+  const ended: Ended[] = []
+  let brokenOff = false
+  const watched: Queryable = {
+    query: <Row extends object>(text: string, values?: readonly unknown[]) => {
+      const answer = tx.query<Row>(text, values)
+      answer.catch((thrown: unknown) => {
+        brokenOff ||= isTransient(thrown)
+      })
+      return answer
+    },
+  }
+  let before: Task | undefined
+  for (const task of tasks) {
+    if (duplicates.has(task)) {
+      ended.push({ task, ending: { as: 'done', ...common(task) }, duplicate: true, value: undefined })
+      continue
     }
-    let before: Task | undefined
-    for (const task of tasks) {
-      if (duplicates.has(task)) {
-        ended.push({ task, ending: { as: 'done', ...common(task) }, duplicate: true, value: undefined })
-        continue
-      }
-      if (before !== undefined || task.delivery.redelivered) await parts.begins(task, before)
-      before = task.begun ? task : undefined
-      const context = createContext(parts, task, attemptOf(task), watched)
-      const run = await runHandler(task, context, parts.deadlines)
-      if (run.status !== 'done') throw new HandlerEnded(task, run, brokenOff)
-      ended.push({ task, ending: doneEnding(task, context), duplicate: false, value: run.value })
-    }
-    await tx.settle(ended.map(({ ending }) => ending))
-    return ended
-  })
+    if (before !== undefined || task.delivery.redelivered) await parts.begins(task, before)
+    before = task.begun ? task : undefined
+    const context = createContext(parts, task, attemptOf(task), watched)
+    const run = await runHandler(task, context, parts.deadlines)
+    if (run.status !== 'done') throw new HandlerEnded(task, run, brokenOff)
+    ended.push({ task, ending: doneEnding(task, context), duplicate: false, value: run.value })
+  }
+  await tx.settle(ended.map(({ ending }) => ending))
+  return ended
+}
 
 /** Carries the run that ended a transaction through its roll-back. */
 class HandlerEnded extends ControllerError {

@@ -45,6 +45,13 @@ export interface JobsView {
   unsettled(): readonly Task[]
 }
 
+/** Which of the events that wait for a lock here: one of a source, or all. */
+export interface Waiters {
+  readonly lock: string
+  readonly source?: string
+  readonly event?: string
+}
+
 export const createJobs = (options: JobsOptions) => {
   const { ledger, log, concurrency, lockWaitMs, codeVersion, clock = processClock, calmMs = calmDefaultMs } = options
   const scheduler = createScheduler<Task>({ concurrency })
@@ -204,6 +211,19 @@ export const createJobs = (options: JobsOptions) => {
     }
   }
 
+  const releaseWaiters = ({ lock, source, event }: Waiters): number => {
+    const isMeant = (task: Task): boolean =>
+      task.lock === lock && task.source === (source ?? task.source) && task.event.id === (event ?? task.event.id)
+    const queued = scheduler.withdraw(isMeant)
+    for (const task of queued) void release(parts, task)
+    // Of those that a stream commits by prefix, later ones have begun with it.
+    const inWait = [...unsettled].filter((task) => isMeant(task) && task.leave && task.order === undefined)
+    for (const task of inWait) task.left = true
+    for (const { leave } of inWait) leave?.()
+    pump()
+    return queued.length + inWait.length
+  }
+
   const logic = fromCallback<JobsCommand>(({ sendBack, receive: onCommand }) => {
     send = sendBack
     onCommand(receive)
@@ -215,7 +235,7 @@ export const createJobs = (options: JobsOptions) => {
     waitingFor: scheduler.waitingFor,
     unsettled: () => [...aborted.union(unsettled)],
   }
-  return { logic, view }
+  return { logic, view, releaseWaiters }
 }
 
 const processClock: Clock = {

@@ -24,6 +24,10 @@ export interface Task extends Job {
   progress: unknown
   /** Present while the handler runs: cancels it. */
   interrupt: (() => void) | undefined
+  /** Present while its transaction waits for the lock: gives up the wait. */
+  leave: (() => void) | undefined
+  /** An operator has taken it out of the wait for its lock: it is given back. */
+  left: boolean
 }
 
 /** What the parts of the jobs actor share. */

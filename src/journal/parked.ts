@@ -10,6 +10,8 @@ interface ParkedRow extends EventRow {
   readonly history: readonly AttemptRecord[] | null
 }
 
+const readyAgain = "state = 'ready', attempts = 0, due = now(), parked_at = null, redelivered = false"
+
 export const createParked = (base: Base): Parked => {
   const { names, pool } = base
   const table = `${names.quoted}.event`
@@ -41,7 +43,7 @@ export const createParked = (base: Base): Parked => {
     redrive: async (filter) => {
       const { rows } = await pool.query<{ queue: string; count: number }>(
         `with redriven as (
-           update ${table} set state = 'ready', attempts = 0, due = now(), parked_at = null, redelivered = false
+           update ${table} set ${readyAgain}
            where seq = any(array(${matching} for update skip locked)) returning queue
          )
          select queue, count(*)::integer as count, pg_notify($7, '0 ' || queue) from redriven group by queue`,
@@ -56,6 +58,20 @@ export const createParked = (base: Base): Parked => {
         valuesOf(filter),
       )
       return rowCount ?? 0
+    },
+    edit: async (seq, json) => {
+      const { rows } = await pool.query<{ queue: string }>(
+        `with edited as (
+           update ${table} set ${readyAgain}, data = $2, raw = null, envelope = case
+             when raw is null or envelope ->> 'datacontenttype' is null then envelope
+             else (envelope::jsonb || '{"datacontenttype": "application/json"}')::json end
+           where seq = $1 and state = 'parked' returning queue
+         )
+         select queue, pg_notify($3, '0 ' || queue) from edited`,
+        [seq, json, names.channel],
+      )
+      for (const { queue } of rows) base.wakes.in(queue, 0)
+      return rows.length > 0
     },
     counts: async () => {
       const { rows } = await pool.query<{ via: string; count: number }>(

@@ -5,6 +5,7 @@ import { controllerMachine, sourceActorId } from '../../machines/controller.ts'
 import type { EventKind, SourceKind } from '../../machines/event.ts'
 import type { JournalHealth } from '../../machines/journal.ts'
 import { sourceMachine } from '../../machines/source.ts'
+import type { LiveSecrets } from '../config/liveSecrets.ts'
 import type { ResolvedConfig } from '../config/resolved.ts'
 import { createOperator } from '../control/operator.ts'
 import { createJobs } from '../jobs/jobs.ts'
@@ -14,6 +15,7 @@ import { createMetrics } from '../metrics.ts'
 import { afterJournal, driverOf, withBuiltIn } from './drivers.ts'
 import { journalLogic } from './journalActor.ts'
 import { type LinkParts, linkLogic } from './link.ts'
+import { lockNames } from './locks.ts'
 
 /** What the parts are built in: the journal's database, and where they log. */
 export interface Surroundings {
@@ -68,7 +70,13 @@ export const assemble = (config: ResolvedConfig, { url, log }: Surroundings) => 
       },
     ]),
   )
-  const operator = createOperator({ parked: journal.parked, log })
+  const operator = createOperator({
+    parked: journal.parked,
+    log,
+    secrets: secretsOf(config),
+    locks: lockNames(config),
+    releaseWaiters: jobs.releaseWaiters,
+  })
   const machine = controllerMachine.provide({
     actors: {
       source: sourceMachine.provide({ actors: { link: linkLogic((name) => links.get(name) as LinkParts) } }),
@@ -103,5 +111,12 @@ export const assemble = (config: ResolvedConfig, { url, log }: Surroundings) => 
   })
   return { root, operator, journal, jobs: jobs.view, server, metrics, sources, journalError: () => journalError }
 }
+
+const secretsOf = ({ sources }: ResolvedConfig): ReadonlyMap<string, LiveSecrets> =>
+  new Map(
+    Object.entries(sources).flatMap(([name, source]): [string, LiveSecrets][] =>
+      source.driver === 'webhook' && source.secrets !== undefined ? [[name, source.secrets]] : [],
+    ),
+  )
 
 export type Assembly = ReturnType<typeof assemble>

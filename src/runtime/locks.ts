@@ -7,7 +7,7 @@ type Known = Awaited<ReturnType<Assembly['journal']['locks']>>
 
 /** Who holds each lock of the configuration, over all replicas, and who waits for it here. */
 export const createLocks = (config: ResolvedConfig, { root, journal, jobs }: Assembly) => {
-  const names = [...new Set(config.handlers.flatMap(({ lock }) => (lock === undefined ? [] : [lock])))]
+  const names = lockNames(config)
   return async (): Promise<Record<string, LockStatus>> => {
     if (names.length === 0 || root.getSnapshot().context.journal !== 'up') return {}
     const known = await journal.locks(names).catch((): Known => ({}))
@@ -16,6 +16,10 @@ export const createLocks = (config: ResolvedConfig, { root, journal, jobs }: Ass
     return Object.fromEntries(names.map((name) => [name, statusOf(known[name], inLock(name))]))
   }
 }
+
+export const lockNames = ({ handlers }: ResolvedConfig): readonly string[] => [
+  ...new Set(handlers.flatMap(({ lock }) => (lock === undefined ? [] : [lock]))),
+]
 
 const statusOf = (known: Known[string] | undefined, here: readonly Task[]): LockStatus => {
   const now = performance.now()

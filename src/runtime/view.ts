@@ -1,7 +1,7 @@
 import { controllerMachine, sourceActorId } from '../../machines/controller.ts'
 import { sourceMachine } from '../../machines/source.ts'
 import type { Probes } from '../admin/target.ts'
-import type { ResolvedConfig } from '../config/resolved.ts'
+import type { ResolvedConfig, ResolvedSource } from '../config/resolved.ts'
 import { describeMachine } from '../graph.ts'
 import type { Task } from '../jobs/task.ts'
 import type { DrainReport, SourceStatus, Status } from '../status.ts'
@@ -83,6 +83,7 @@ export const createView = (config: ResolvedConfig, assembly: Assembly, times: St
           credit: facts.credit.events,
           reconnects: facts.reconnects,
           ...(facts.error === undefined ? {} : { lastError: facts.error }),
+          ...secretsOf(sources[name]),
         },
       ]),
     )
@@ -133,6 +134,9 @@ export const createView = (config: ResolvedConfig, assembly: Assembly, times: St
   }
   return { status, probes, metrics: render, graph, report, drainBegan }
 }
+
+const secretsOf = (source: ResolvedSource | undefined): Pick<SourceStatus, 'secrets'> =>
+  source?.driver === 'webhook' && source.secrets !== undefined ? { secrets: source.secrets.list() } : {}
 
 const longLines = (unsettled: readonly Task[]): Status['jobs']['long'] => {
   const now = performance.now()

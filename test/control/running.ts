@@ -5,12 +5,15 @@ import { resolveConfig } from '../../src/config/resolve.ts'
 import { createController } from '../../src/controller.ts'
 import type { ControllerDefinition } from '../../src/index.ts'
 import { createLog } from '../../src/log.ts'
+import { freePort } from '../support/freePort.ts'
 import { until } from '../support/until.ts'
 
 /** A real controller inside the test, and what an operator has: the admin port, the log, the database. */
 export interface Operated extends AsyncDisposable {
   readonly admin: string
   readonly webhooks: string
+  /** SQL for the number of a lock. */
+  lockKey(name: string): string
   readonly lines: readonly Readonly<Record<string, unknown>>[]
   /** All that was logged, as text. */
   log(): string
@@ -30,11 +33,12 @@ export const operated = async (
   const schema = `ctl_${randomBytes(4).toString('hex')}`
   const database = new Client({ connectionString: inject('databaseUrl') })
   await database.connect()
+  const port = await freePort()
   const environment = {
     DATABASE_URL: inject('databaseUrl'),
     KOKSMAT_JOURNAL_SCHEMA: schema,
     KOKSMAT_ADMIN_PORT: '0',
-    PORT: '0',
+    PORT: String(port),
     ...variables,
   }
   let text = ''
@@ -43,18 +47,19 @@ export const operated = async (
     text += line
     lines.push(JSON.parse(line))
   }
-  const log = createLog({ level: 'info', format: 'json', to: { write } })
   const config = resolveConfig(definition, environment, { folder: import.meta.dirname })
+  const log = createLog({ level: config.log.level, format: 'json', to: { write } })
   const controller = createController(config, { log, folder: import.meta.dirname })
   await controller.start()
-  const portOf = (msg: string, field: string): unknown => lines.find((line) => line['msg'] === msg)?.[field]
-  const admin = `http://127.0.0.1:${portOf('controller started', 'admin')}`
+  const started = lines.find(({ msg }) => msg === 'controller started')
+  const admin = `http://127.0.0.1:${started?.['admin']}`
   const bearer = (token: string | undefined) => (token === undefined ? {} : { authorization: `Bearer ${token}` })
-  await until(async () => (await controller.probes()).ready)
+  await until(() => controller.probes().ready)
 
   return {
     admin,
-    webhooks: `http://127.0.0.1:${portOf('webhook server listens', 'port')}`,
+    webhooks: `http://127.0.0.1:${port}`,
+    lockKey: (name) => `hashtextextended('koksmat:${schema}:' || '${name}', 0)`,
     lines,
     controller,
     log: () => text,

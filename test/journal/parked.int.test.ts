@@ -87,3 +87,30 @@ test('events that are not parked can be neither shown, nor redriven, nor dropped
   expect(await replica.parked.redrive({ seqs, limit: 10 })).toBe(0)
   expect(await replica.parked.drop({ seqs, limit: 10 })).toBe(0)
 })
+
+test('an edited event is claimed with the new payload and all its attempts; a second edit finds it gone', async () => {
+  const [first] = await replica.parked.list({ limit: 1 })
+  const seq = first?.seq ?? ''
+  expect(await replica.parked.edit(seq, '{"corrected":[true,"\\u00e4"]}')).toBe(true)
+  expect(await replica.parked.edit(seq, '{"corrected":false}')).toBe(false)
+  const [claimed] = await replica.intake.claim('journal', 10)
+  expect(claimed).toMatchObject({ event: { id: 'a', data: { corrected: [true, 'ä'] } }, row: { seq, attempts: 0 } })
+})
+
+test('an edited event whose payload could not be read is JSON from then on', async () => {
+  const raw = Buffer.from([0xff, 0xfe])
+  await replica.ledger.settle([{ ...parked('unreadable', { datacontenttype: 'text/csv' }), raw }])
+  const unreadable = (await replica.parked.list({ limit: 10 })).find(({ id }) => id === 'unreadable')
+  expect(await replica.parked.edit(unreadable?.seq ?? '', '7')).toBe(true)
+  const [claimed] = await replica.intake.claim('journal', 10)
+  expect(claimed?.event).toMatchObject({ id: 'unreadable', data: 7, datacontenttype: 'application/json' })
+  expect(claimed?.defect).toBeUndefined()
+})
+
+test('nothing that was parked later than somebody looked is redriven or dropped', async () => {
+  const all = await replica.parked.list({ limit: 10 })
+  const until = all.at(-1)?.parkedAt ?? ''
+  await replica.ledger.settle([parked('later')])
+  expect(await replica.parked.drop({ parkedUntil: until, limit: 10 })).toBe(3)
+  expect((await replica.parked.list({ limit: 10 })).map(({ id }) => id)).toEqual(['later'])
+})

@@ -36,6 +36,23 @@ const finishAll = (scheduler: Scheduler<Named>, works: readonly Work<Named>[]): 
 }
 
 describe('the scheduler', () => {
+  test('hands back those that wait for a lock when asked, and their lanes go on; what stands below a begun one stays', () => {
+    const order = (position: number) => ({ order: { stream: 't/0', position } })
+    const waiting = { lock: 'ledger', lane: 'ada' }
+    const scheduler = admitAll(9, [job('held', { lock: 'ledger' })])
+    const holding = startAll(scheduler)
+    for (const each of [job('a', waiting), job('b', { lane: 'ada' }), job('low', { lock: 'ledger', ...order(1) })]) {
+      scheduler.admit(each)
+    }
+    scheduler.admit(job('high', order(2)))
+    expect(names(startAll(scheduler))).toEqual(['high'])
+    expect(scheduler.withdraw(({ lock }) => lock === 'ledger').map(({ name }) => name)).toEqual(['a'])
+    expect(names(startAll(scheduler))).toEqual(['b'])
+    finishAll(scheduler, holding)
+    expect(names(startAll(scheduler))).toEqual(['low'])
+    expect(scheduler.waiting()).toEqual([])
+  })
+
   test('runs in order of arrival, never more than the concurrency at once', () => {
     const scheduler = admitAll(2, [job('a'), job('b'), job('c'), job('d')])
     const first = startAll(scheduler)

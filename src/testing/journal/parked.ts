@@ -3,7 +3,7 @@ import type { Row, Store } from './store.ts'
 
 /** What an operator does with parked events, over the tables in memory. */
 export const createParked = (store: Store): Parked => {
-  const matching = ({ seqs, source, type, code, limit }: ParkedFilter): readonly Row[] =>
+  const matching = ({ seqs, source, type, code, parkedUntil, limit }: ParkedFilter): readonly Row[] =>
     [...store.rows.values()]
       .filter(
         (row) =>
@@ -11,29 +11,41 @@ export const createParked = (store: Store): Parked => {
           (seqs === undefined || seqs.includes(row.seq)) &&
           (source === undefined || row.event.via === source) &&
           (type === undefined || row.event.type === type) &&
-          (code === undefined || row.history.at(-1)?.error.code === code),
+          (code === undefined || row.history.at(-1)?.error.code === code) &&
+          (parkedUntil === undefined || (row.parkedAt ?? 0) <= Date.parse(parkedUntil)),
       )
       .slice(0, Math.min(limit, 1_000))
+
+  const redrive = (row: Row): void => {
+    row.state = 'ready'
+    row.attempts = 0
+    row.dueAt = store.clock.now()
+    row.parkedAt = undefined
+    row.redelivered = false
+    store.wake(row.queue, 0)
+  }
 
   return {
     list: async (filter) => matching(filter).map(parkedOf),
     show: async (seq) => matching({ seqs: [seq], limit: 1 }).map(parkedOf)[0],
     redrive: async (filter) => {
       const rows = matching(filter)
-      for (const row of rows) {
-        row.state = 'ready'
-        row.attempts = 0
-        row.dueAt = store.clock.now()
-        row.parkedAt = undefined
-        row.redelivered = false
-        store.wake(row.queue, 0)
-      }
+      rows.forEach(redrive)
       return rows.length
     },
     drop: async (filter) => {
       const rows = matching(filter)
       for (const row of rows) store.remove(row)
       return rows.length
+    },
+    edit: async (seq, json) => {
+      const [row] = matching({ seqs: [seq], limit: 1 })
+      if (row === undefined) return false
+      row.event = { ...row.event, data: JSON.parse(json) }
+      row.json = json
+      row.raw = undefined
+      redrive(row)
+      return true
     },
     counts: async () => {
       const parked = [...store.rows.values()].filter(({ state }) => state === 'parked')

@@ -12,8 +12,8 @@ export interface Row {
   queue: string
   event: ArrivedEvent
   /** The payload as it is stored; undefined: none. */
-  readonly json: string | undefined
-  readonly raw: Uint8Array | undefined
+  json: string | undefined
+  raw: Uint8Array | undefined
   state: 'ready' | 'leased' | 'parked'
   readonly priority: number
   dueAt: number
