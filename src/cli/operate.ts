@@ -1,4 +1,5 @@
 import type { ParkedEvent, ParkedFilter, ParkedSummary } from '../../machines/journal.ts'
+import type { Command } from '../control/command.ts'
 import type { Status } from '../status.ts'
 import { createAdminClient } from './adminClient.ts'
 import { type Output, table, usage } from './output.ts'
@@ -23,6 +24,12 @@ export const showStatus = async (output: Output): Promise<void> => {
     status,
     `${name} ${version} (pid ${pid}) is ${state}; journal ${journal.state}; ${jobs.running} running, ${jobs.waiting} waiting\n\n${table(head, rows)}`,
   )
+}
+
+/** Gives a command; `text` says what has happened, from what the controller answers. */
+export const command = async <Facts>(given: Command, text: (facts: Facts) => string, output: Output): Promise<void> => {
+  const facts = await createAdminClient().control<Facts>(given)
+  output.result(facts, text(facts))
 }
 
 export const drain = async (output: Output): Promise<void> => {

@@ -63,6 +63,10 @@ export const exitCodeOf = (error: ControllerError): number => {
   return ['USAGE', 'CONFIG_INVALID', 'CONFIG_NOT_FOUND'].includes(error.code) ? exitCodes.usage : exitCodes.failure
 }
 
+/** What `--help` ends with. */
+export const examples = (...lines: readonly string[]): string =>
+  `\nExamples:\n${lines.map((line) => `  $ koksmat-controller ${line}`).join('\n')}`
+
 export const usage = (message: string): ControllerError => new ControllerError('USAGE', message)
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out

@@ -6,8 +6,9 @@ import { resolveConfig } from '../config/resolve.ts'
 import type { ResolvedConfig } from '../config/resolved.ts'
 import { version } from '../version.ts'
 import { init } from './init.ts'
-import { changeEvents, drain, listEvents, type Selection, showEvent, showStatus } from './operate.ts'
-import { createOutput, exitCodeOf, exitCodes, type Output, usage } from './output.ts'
+import { changeEvents, listEvents, type Selection, showEvent } from './operate.ts'
+import { addOperatingCommands } from './operating.ts'
+import { createOutput, examples, exitCodeOf, exitCodes, type Output, usage } from './output.ts'
 import type { SendOptions } from './send.ts'
 
 /**
@@ -102,12 +103,7 @@ const createProgram = (output: Output, exitWith: (code: number) => void): Comman
       output.result(done, [...lines, '', 'Next: koksmat-controller start'].join('\n'))
     })
 
-  program
-    .command('status')
-    .description('show the running controller and its sources')
-    .addHelpText('after', examples('status', 'status --json'))
-    .action(() => showStatus(output))
-
+  addOperatingCommands(program, output)
   addEventCommands(program, output)
 
   program
@@ -152,12 +148,6 @@ const createProgram = (output: Output, exitWith: (code: number) => void): Comman
       await showGraph(format, config, output)
     })
 
-  program
-    .command('drain')
-    .description('let the running controller finish what it took, and end')
-    .addHelpText('after', examples('drain'))
-    .action(() => drain(output))
-
   return program
 }
 
@@ -199,9 +189,6 @@ const configOf = async (path: string | undefined): Promise<ResolvedConfig> => {
   const { definition, folder } = await loadDefinition(path)
   return resolveConfig(definition, processEnvironment(), { folder })
 }
-
-const examples = (...lines: readonly string[]): string =>
-  `\nExamples:\n${lines.map((line) => `  $ koksmat-controller ${line}`).join('\n')}`
 
 const upToThousand = (text: string): number => {
   const n = Number(text)

@@ -32,7 +32,18 @@ describe('help', () => {
   it('lists every command and what the exit codes mean', async () => {
     const { code, output } = await run('--help')
     expect(code).toBe(0)
-    for (const command of ['start', 'check', 'init', 'status', 'events', 'send', 'migrate', 'graph', 'drain']) {
+    for (const command of [
+      'start',
+      'check',
+      'init',
+      'status',
+      'events',
+      'send',
+      'migrate',
+      'graph',
+      'pause',
+      'drain',
+    ]) {
       expect(output).toMatch(new RegExp(`^  ${command}\\b`, 'm'))
     }
     expect(output).toContain('Exit codes: 0 done')
@@ -55,6 +66,10 @@ describe('a wrong command line exits with 2 and begins nothing', () => {
     [['events', 'redrive'], /Say which events/],
     [['events', 'redrive', 'abc'], /is not the number of an event/],
     [['events', 'drop', '1'], /say --yes/],
+    [['pause'], /missing required argument/],
+    [['credit', 'orders', '0'], /from 1 to 10,000/],
+    [['log-level', 'loud'], /Allowed choices are trace/],
+    [['rotate-secret', 'hook', '--add', '--retire', '1'], /not both/],
   ])('%j', async (args, message) => {
     const { code, output } = await run(...args)
     expect(output).toMatch(message)
@@ -116,14 +131,20 @@ describe('check', () => {
 })
 
 describe('without a running controller', () => {
-  it.each([['status'], ['drain'], ['graph'], ['events list'], ['events show 1']])(
-    '%s exits with 4',
-    async (command) => {
-      const { code, output } = await run(...command.split(' '), '--json')
-      expect(JSON.parse(output)).toMatchObject({ error: { code: 'NOT_RUNNING' } })
-      expect(code).toBe(4)
-    },
-  )
+  it.each([
+    ['status'],
+    ['drain'],
+    ['pause orders'],
+    ['credit orders 5'],
+    ['log-level debug'],
+    ['graph'],
+    ['events list'],
+    ['events show 1'],
+  ])('%s exits with 4', async (command) => {
+    const { code, output } = await run(...command.split(' '), '--json')
+    expect(JSON.parse(output)).toMatchObject({ error: { code: 'NOT_RUNNING' } })
+    expect(code).toBe(4)
+  })
 
   it('graph draws the machines of the configuration, nothing in them active', async () => {
     config(`orders: tableQueue({ queue: 'orders' })`)

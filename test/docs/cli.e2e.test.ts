@@ -14,11 +14,13 @@ const helpOf = async (...command: readonly string[]): Promise<string> => {
 
 /** The commands of a help text, without `help` itself. */
 const commandsOf = (help: string): readonly string[] =>
-  [...(help.split('\nCommands:\n')[1] ?? '').matchAll(/^ {2}(\w+)/gm)].map(([, name]) => name ?? '').filter(isNoHelp)
+  [...(help.split('\nCommands:\n')[1] ?? '').matchAll(/^ {2}([a-z-]+)/gm)]
+    .map(([, name]) => name ?? '')
+    .filter(isNoHelp)
 const isNoHelp = (name: string): boolean => name !== 'help'
 
 /** Command and text of each row of the page's table. */
-const rows = [...page.matchAll(/^\| `([a-z]+(?: [a-z]+)?)(?:[^`]*)` \| (.*) \|$/gm)].map(
+const rows = [...page.matchAll(/^\| `([a-z-]+(?: [a-z]+)?)(?:[^`]*)` \| (.*) \|$/gm)].map(
   ([, command = '', text = '']) => [command, text] as const,
 )
 
