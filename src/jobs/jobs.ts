@@ -215,7 +215,10 @@ export const createJobs = (options: JobsOptions) => {
     const isMeant = (task: Task): boolean =>
       task.lock === lock && task.source === (source ?? task.source) && task.event.id === (event ?? task.event.id)
     const queued = scheduler.withdraw(isMeant)
-    for (const task of queued) void release(parts, task)
+    for (const task of queued) {
+      void release(parts, task)
+      deaths.finished(task)
+    }
     // Of those that a stream commits by prefix, later ones have begun with it.
     const inWait = [...unsettled].filter((task) => isMeant(task) && task.leave && task.order === undefined)
     for (const task of inWait) task.left = true

@@ -15,7 +15,7 @@ import { createMetrics } from '../metrics.ts'
 import { afterJournal, driverOf, withBuiltIn } from './drivers.ts'
 import { journalLogic } from './journalActor.ts'
 import { type LinkParts, linkLogic } from './link.ts'
-import { lockNames } from './locks.ts'
+import { lockNames } from './lockNames.ts'
 
 /** What the parts are built in: the journal's database, and where they log. */
 export interface Surroundings {

@@ -2,6 +2,7 @@ import type { ResolvedConfig } from '../config/resolved.ts'
 import type { Task } from '../jobs/task.ts'
 import type { LockStatus } from '../status.ts'
 import type { Assembly } from './assembly.ts'
+import { lockNames } from './lockNames.ts'
 
 type Known = Awaited<ReturnType<Assembly['journal']['locks']>>
 
@@ -16,10 +17,6 @@ export const createLocks = (config: ResolvedConfig, { root, journal, jobs }: Ass
     return Object.fromEntries(names.map((name) => [name, statusOf(known[name], inLock(name))]))
   }
 }
-
-export const lockNames = ({ handlers }: ResolvedConfig): readonly string[] => [
-  ...new Set(handlers.flatMap(({ lock }) => (lock === undefined ? [] : [lock]))),
-]
 
 const statusOf = (known: Known[string] | undefined, here: readonly Task[]): LockStatus => {
   const now = performance.now()
