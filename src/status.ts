@@ -1,4 +1,5 @@
 import type { SourceKind } from '../machines/event.ts'
+import type { Result } from '../machines/protocol.ts'
 import type { LiveSecret } from './config/liveSecrets.ts'
 
 /** What `GET /status` and `koksmat-controller status --json` answer. Times are ISO, ages and durations ms. */
@@ -13,10 +14,27 @@ export interface Status {
   readonly jobs: {
     readonly running: number
     readonly waiting: number
+    /** Those that are not settled, the oldest first, at most 100. */
+    readonly list: readonly JobStatus[]
     readonly long: readonly { id: string; type: string; runningMs: number; progress?: unknown }[]
   }
   readonly locks: Readonly<Record<string, LockStatus>>
   readonly drain?: DrainReport
+}
+
+export interface JobStatus {
+  readonly source: string
+  /** Id and type of its event. */
+  readonly id: string
+  readonly type: string
+  readonly state: 'running' | 'waiting'
+  /** Since it was admitted. */
+  readonly ageMs: number
+  readonly runningMs?: number
+  readonly lane?: string
+  readonly lock?: string
+  readonly long?: true
+  readonly progress?: unknown
 }
 
 export interface SourceStatus {
@@ -28,6 +46,8 @@ export interface SourceStatus {
   readonly accepted: number
   readonly settled: number
   readonly inFlight: number
+  /** The settled ones, by how they ended. */
+  readonly results: Readonly<Record<Result, number>>
   /** Parked in the journal, over all replicas. */
   readonly parked: number
   readonly credit: number

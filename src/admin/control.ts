@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { ControllerError } from '../../machines/errors.ts'
 import { type Command, confirmationOf, logLevels, type Who } from '../control/command.ts'
 import type { Control } from '../control/control.ts'
 import { Refused, type Reply } from './http.ts'
@@ -14,9 +15,7 @@ import { Refused, type Reply } from './http.ts'
  * ```
  */
 export const control = async (to: Pick<Control, 'perform' | 'audit'>, body: unknown, who: Who): Promise<Reply> => {
-  const read = request.safeParse(body)
-  if (!read.success) throw new Refused({ status: 422, title: 'Not understood', detail: detailOf(read.error) })
-  const { confirm, ...command } = read.data
+  const { confirm, ...command } = readCommand(body)
   const wanted = confirmationOf(command)
   if (wanted !== undefined && confirm !== wanted) {
     const detail = `This wants a confirmation: "confirm": "${wanted}".`
@@ -24,6 +23,13 @@ export const control = async (to: Pick<Control, 'perform' | 'audit'>, body: unkn
     throw new Refused({ status: 409, title: 'Not confirmed', detail })
   }
   return { status: command.name === 'drain' ? 202 : 200, body: await to.perform(command, who) }
+}
+
+/** @throws ControllerError COMMAND_INVALID for what is no command */
+export const readCommand = (body: unknown): Command & { readonly confirm?: string } => {
+  const read = request.safeParse(body)
+  if (read.success) return read.data
+  throw new ControllerError('COMMAND_INVALID', detailOf(read.error))
 }
 
 export const detailOf = ({ issues }: z.ZodError): string =>

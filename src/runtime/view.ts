@@ -4,7 +4,7 @@ import type { Probes } from '../admin/target.ts'
 import type { ResolvedConfig, ResolvedSource } from '../config/resolved.ts'
 import { describeMachine } from '../graph.ts'
 import type { Task } from '../jobs/task.ts'
-import type { DrainReport, SourceStatus, Status } from '../status.ts'
+import type { DrainReport, JobStatus, SourceStatus, Status } from '../status.ts'
 import { version } from '../version.ts'
 import type { Assembly } from './assembly.ts'
 import { createLocks } from './locks.ts'
@@ -79,6 +79,7 @@ export const createView = (config: ResolvedConfig, assembly: Assembly, times: St
           accepted: facts.accepted,
           settled: facts.settled,
           inFlight: facts.inFlight,
+          results: facts.results,
           parked: parked[name] ?? 0,
           credit: facts.credit.events,
           reconnects: facts.reconnects,
@@ -99,7 +100,7 @@ export const createView = (config: ResolvedConfig, assembly: Assembly, times: St
       startedAt: startedAt.toISOString(),
       sources: sourceStatuses(parked),
       journal: { state: root.getSnapshot().context.journal, ...(error === undefined ? {} : { error }) },
-      jobs: { running: jobs.running(), waiting: jobs.waiting(), long: longLines(jobs.unsettled()) },
+      jobs: { running: jobs.running(), waiting: jobs.waiting(), ...jobLines(jobs.unsettled()) },
       locks: lockStates,
       ...(drainSince === undefined ? {} : { drain: report(false) }),
     }
@@ -138,11 +139,34 @@ export const createView = (config: ResolvedConfig, assembly: Assembly, times: St
 const secretsOf = (source: ResolvedSource | undefined): Pick<SourceStatus, 'secrets'> =>
   source?.driver === 'webhook' && source.secrets !== undefined ? { secrets: source.secrets.list() } : {}
 
-const longLines = (unsettled: readonly Task[]): Status['jobs']['long'] => {
+const mostListed = 100
+
+/** One pass over what is not settled: all long jobs that run, and the oldest of all. */
+const jobLines = (unsettled: readonly Task[]): Pick<Status['jobs'], 'list' | 'long'> => {
   const now = performance.now()
-  return unsettled.flatMap(({ long, startedAt, event: { id, type }, progress }) =>
-    long && startedAt !== undefined
-      ? [{ id, type, runningMs: Math.round(now - startedAt), ...(progress === undefined ? {} : { progress }) }]
-      : [],
-  )
+  const oldest = [...unsettled].sort((a, b) => a.admittedAt - b.admittedAt).slice(0, mostListed)
+  return {
+    list: oldest.map((task) => jobLine(task, now)),
+    long: unsettled.flatMap(({ long, startedAt, event: { id, type }, progress }) =>
+      long && startedAt !== undefined
+        ? [{ id, type, runningMs: Math.round(now - startedAt), ...(progress === undefined ? {} : { progress }) }]
+        : [],
+    ),
+  }
+}
+
+const jobLine = (task: Task, now: number): JobStatus => {
+  const { source, event, startedAt, admittedAt, lane, lock, long, progress } = task
+  return {
+    source,
+    id: event.id,
+    type: event.type,
+    state: startedAt === undefined ? 'waiting' : 'running',
+    ageMs: Math.round(now - admittedAt),
+    ...(startedAt === undefined ? {} : { runningMs: Math.round(now - startedAt) }),
+    ...(lane === undefined ? {} : { lane }),
+    ...(lock === undefined ? {} : { lock }),
+    ...(long ? { long } : {}),
+    ...(progress === undefined ? {} : { progress }),
+  }
 }

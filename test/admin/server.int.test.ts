@@ -16,7 +16,7 @@ const status: Status = {
   startedAt: '2026-01-01T00:00:00.000Z',
   sources: {},
   journal: { state: 'up' },
-  jobs: { running: 0, waiting: 0, long: [] },
+  jobs: { running: 0, waiting: 0, list: [], long: [] },
   locks: {},
 }
 
@@ -165,7 +165,7 @@ describe('commands', () => {
       { name: 'redrive', filter: { limit: 1_001 } },
       { name: 'logLevel', level: 'loud' },
     ]) {
-      expect(await control(body)).toMatchObject({ status: 422, body: { title: 'Not understood' } })
+      expect(await control(body)).toMatchObject({ status: 422, body: { title: 'Not possible' } })
     }
     expect(commands).toEqual([])
   })
