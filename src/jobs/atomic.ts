@@ -28,10 +28,9 @@ export const runAtomic = async (parts: JobsParts, lock: string, tasks: readonly 
 }
 
 const alone = async (parts: JobsParts, lock: string, task: Task, known: Run | undefined): Promise<void> => {
-  await attemptAll(parts, task, async (attempt) => {
-    if (task.left) return { status: 'interrupted' }
-    return known ?? together(parts, lock, [task], () => attempt)
-  })
+  const once = (attempt: number): Run | Promise<Run> =>
+    task.left ? { status: 'interrupted' } : (known ?? together(parts, lock, [task], () => attempt))
+  await attemptAll(parts, task, once, () => undefined)
 }
 
 /** What a group has met with and its task would meet with again: a deaf handler, a lock that does not come free. */

@@ -5,7 +5,7 @@ import { nextBackoffMs } from '../../machines/policies.ts'
 import type { JobsParts, Run, Task } from './task.ts'
 
 /**
- * Runs `once` until it is done, interrupted, or has failed too often for now: first in place, then later through the
+ * Runs `once` until it is `done`, interrupted, or has failed too often for now: first in place, then later through the
  * journal, at last parked. A handler that goes on after its timeout is parked at once: a second run beside it would be
  * one too many.
  */
@@ -13,32 +13,29 @@ export const attemptAll = async (
   parts: JobsParts,
   task: Task,
   once: (attempt: number) => Run | Promise<Run>,
-): Promise<{ done: unknown } | undefined> => {
+  done: (value: unknown) => Promise<void> | undefined,
+): Promise<void> => {
   const { retry } = task.handler
   let history: AttemptRecord[] | undefined
   let attempts = task.delivery.row?.attempts ?? 0
   for (let inPlace = retry.inPlace; ; inPlace--) {
     const run = await once(attempts + 1)
-    if (run.status === 'done') return { done: run.value }
-    if (run.status === 'interrupted') {
-      await release(parts, task)
-      return undefined
-    }
+    if (run.status === 'done') return done(run.value)
+    if (run.status === 'interrupted') return release(parts, task)
     attempts++
     history ??= []
     history.push(recordOf(parts, attempts, run.error))
     const parked = attempts >= retry.attempts || run.status === 'deaf'
     if (!parked && inPlace > 0 && run.error.code === 'HANDLER_FAILED' && !parts.draining.aborted) continue
-    await fail(parts, task, { history, attempts, parked, error: run.error })
-    return undefined
+    return fail(parts, task, { history, attempts, parked, error: run.error })
   }
 }
 
-const fail = async (
+const fail = (
   parts: JobsParts,
   task: Task,
   failed: { history: AttemptRecord[]; attempts: number; parked: boolean; error: ControllerError },
-): Promise<void> => {
+): Promise<void> | undefined => {
   const { history, attempts, parked, error } = failed
   const { backoffMs, maxBackoffMs } = task.handler.retry
   const dueInMs = parked ? 0 : nextBackoffMs({ minMs: backoffMs, maxMs: maxBackoffMs }, attempts, Math.random())
@@ -47,7 +44,7 @@ const fail = async (
   if (parked) parts.log.warn(fields, 'event parked')
   else parts.log.debug({ ...fields, dueInMs }, 'attempt failed')
   const ending = failedEnding(task, { as: parked ? 'park' : 'retry', attempts, history, dueInMs })
-  await parts.end(task, ending, parked ? 'parked' : 'retried', { status: parked ? 'parked' : 'retrying', error })
+  return parts.end(task, ending, parked ? 'parked' : 'retried', { status: parked ? 'parked' : 'retrying', error })
 }
 
 /** Parked without a run: nobody could handle it. */

@@ -126,24 +126,25 @@ export const createJobs = (options: JobsOptions) => {
     refuse: (task, error) => void park(parts, task, error),
   })
 
-  const run = async (work: Work<Task>): Promise<void> => {
+  const run = (work: Work<Task>): void => {
     const { lock, jobs } = work
     const now = performance.now()
     for (const task of jobs) task.startedAt = now
-    try {
-      if (lock === undefined) await runPlain(parts, jobs[0] as Task)
-      else await runAtomic(parts, lock, jobs)
-    } catch (thrown) {
+    const over = (): void => {
+      scheduler.finish(work)
+      for (const task of jobs) deaths.finished(task)
+      pump()
+    }
+    const ran = lock === undefined ? runPlain(parts, jobs[0] as Task) : runAtomic(parts, lock, jobs)
+    void ran.then(over, (thrown: unknown) => {
       log.error({ err: thrown }, 'a job was given back because the journal could not be used')
       for (const task of jobs) settle(task, 'released', { status: 'released' })
-    }
-    scheduler.finish(work)
-    for (const task of jobs) deaths.finished(task)
-    pump()
+      over()
+    })
   }
 
   const pump = (): void => {
-    for (let work = scheduler.next(); work !== undefined; work = scheduler.next()) void run(work)
+    for (let work = scheduler.next(); work !== undefined; work = scheduler.next()) run(work)
   }
 
   const place = ({ task, refusal }: Admission): void => {
