@@ -18,6 +18,8 @@ export interface InspectorHost {
    * @throws HostError; anything else becomes `FAILED`
    */
   control(command: ControlCommand, who: Who): Promise<unknown>
+  /** Why an event that somebody typed is not sent to this actor; absent: everything may be sent to everybody. */
+  refusesToSend?(actorId: string, event: { readonly type: string }): string | undefined
   parked(filter: ParkedFilter): Promise<ParkedList>
   /** Unredacted: the inspector redacts. `undefined` when it is not parked any more. */
   parkedEvent(seq: string): Promise<ParkedEvent | undefined>

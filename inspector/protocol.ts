@@ -24,8 +24,8 @@ import type { ParkedFilter } from './protocol/parked.ts'
  *   page drops what it has already when `hello.run` is the same, and everything when it is not.
  * - **Unknown types and fields are ignored** on both sides: that is how the wire grows. Types that begin with `workflow`
  *   are kept for durable workflows.
- * - **Reconnect**: 0.25 s, doubling to 5 s, with a fresh `hello` each time. Close codes: 1001 the server ends, 1008 too
- *   many frames that were not understood, 1009 a frame over 64 kB, 4001 the session has ended (ask for the token again),
+ * - **Reconnect**: 0.25 s, doubling to 5 s, with a fresh `hello` each time. Close codes: 1001 the server ends, 1008 more
+ *   than 200 frames in a second, 1009 a frame over 64 kB, 4001 the session has ended (ask for the token again),
  *   4008 the viewer read too slowly. The upgrade itself answers 401 (no or bad token), 403 (foreign `Origin`), 421
  *   (foreign `Host`) and 503 (eight viewers look already); a browser sees all of these as a failed connection, so the
  *   page asks `GET /inspector/session` for the reason.
@@ -83,7 +83,7 @@ export interface Ticket {
 
 export type ServerMessage = Hello | Batch | Stats | Ack
 
-/** The first message, and the whole truth at its moment. */
+/** The first message, and again whenever `watch.states` is switched on: the whole truth at its moment. */
 export interface Hello {
   readonly type: 'hello'
   readonly v: typeof protocolVersion
@@ -96,8 +96,10 @@ export interface Hello {
   readonly role: Role
   /** The highest `seq` so far. */
   readonly seq: number
-  /** Every live actor, parents first, and up to 200 that have ended while somebody looked. */
+  /** The live actors, parents first, at most 2,000, and up to 200 that have ended while somebody looked. */
   readonly actors: readonly ActorView[]
+  /** Live actors beyond those. */
+  readonly actorsLeftOut: number
   /** Hashes of the definitions behind `actors`; fetch each once. */
   readonly defs: readonly string[]
   /** The newest messages, oldest first: what was seen while somebody looked, at most 2,000. */
@@ -118,7 +120,8 @@ export interface Batch {
   /** The highest `seq` seen by the server, watched or not. */
   readonly seq: number
   readonly msgs: readonly Message[]
-  /** Messages this viewer watches and did not get: more than 400 within a batch. Failures are never among them. */
+  /** Messages this viewer watches and did not get: more than 400 within a batch, or 512 kB. Failures are among them
+   * only beyond 4,000 within a batch. */
   readonly sampledOut: number
   /** The last state of each actor that moved since the batch before, by session id; see `Watch.states`. */
   readonly states: Readonly<Record<string, ActorState>>

@@ -51,7 +51,9 @@ export interface EventMessage extends Numbered {
   readonly failed?: true
 }
 
-/** What became of the actor by `event`; the last one of each actor and batch only. Machines have `value` and `context`. */
+/** What became of the actor by `event`; the last one of each actor and batch only,
+ * and never left out for good.
+ * Machines have `value` and `context`. */
 export interface SnapshotMessage extends Numbered {
   readonly type: '@xstate.snapshot'
   readonly event: { readonly type: string }
@@ -70,7 +72,10 @@ export interface TransitionMessage extends Numbered {
   readonly event: string
   readonly targets: readonly string[]
   readonly guard?: string
+  /** The actions of the transition itself, as it was written. */
   readonly actions: readonly string[]
+  /** What ran in this step, entry and exit actions included, at most 20. */
+  readonly ran?: readonly string[]
 }
 
 /** An actor ended in an error. Never sampled out; sent at once. */
