@@ -63,10 +63,9 @@ export const createCommander = (options: Options): Commander => {
         const { sessionId, event } = message
         if (event.type.startsWith('xstate.')) throw new Declined('REFUSED', 'Events of XState itself are not sent.')
         const ref = actorOf(sessionId)
-        const why = host?.refusesToSend?.(ref.id, event)
-        if (why !== undefined) throw new Declined('REFUSED', why)
+        if (host?.send === undefined) ref.send(event)
+        else await host.send(ref.id, event, who)
         audit({ command: 'send', to: ref.id, event: event.type, ...who })
-        ref.send(event)
         return undefined
       }
       case 'control': {
@@ -216,10 +215,10 @@ const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (val
 
 const isFilter = (value: unknown): value is ParkedFilter => {
   if (!isFields(value)) return false
-  const { seqs, source, type, code, limit } = value
+  const { seqs, source, type, code, parkedUntil, limit } = value
   return (
     isMaybe(seqs, (list) => isList(list, isSeq)) &&
-    [source, type, code].every((each) => isMaybe(each, isText)) &&
+    [source, type, code, parkedUntil].every((each) => isMaybe(each, isText)) &&
     isMaybe(limit, (most) => isCount(most) && (most as number) <= mostSelected)
   )
 }
@@ -233,12 +232,13 @@ const isCommand = (value: unknown): boolean => {
 const fitting: Readonly<Record<ControlCommand['name'], (command: Fields) => boolean>> = {
   pause: ({ source }) => isText(source),
   resume: ({ source }) => isText(source),
-  credit: ({ source, events }) => isText(source) && isCount(events),
+  credit: ({ source, events, bytes }) =>
+    isText(source) && [events, bytes].every((each) => isMaybe(each, isCount)) && (events ?? bytes) !== undefined,
   drain: () => true,
   redrive: ({ filter }) => isFilter(filter),
   drop: ({ filter }) => isFilter(filter),
   editAndRedrive: ({ seq, data }) => isSeq(seq) && data !== undefined,
-  releaseWaiter: ({ lock, source, event }) => [lock, source, event].every(isText),
+  releaseWaiter: ({ lock, source, event }) => isText(lock) && [source, event].every((each) => isMaybe(each, isText)),
   logLevel: ({ level }) => isText(level),
   rotateSecret: ({ source }) => isText(source),
 }

@@ -68,13 +68,21 @@ const describeState = (node: AnyStateNode, edges: WeakMap<object, TransitionDefi
     ...(initial === undefined ? {} : { initial: pathOf(initial) }),
     ...(node.description === undefined ? {} : { description: node.description }),
     tags: node.tags,
-    entry: node.entry.map(nameOf),
-    exit: node.exit.map(nameOf),
+    entry: node.entry.filter(isWritten).map(nameOf),
+    exit: node.exit.filter(isWritten).map(nameOf),
     invokes: node.invoke.map(({ id, src }) => ({ id, src: typeof src === 'string' ? src : 'inline' })),
     transitions,
     states: Object.values(node.states).map((child) => describeState(child, edges)),
   }
 }
+
+/** XState keeps the timers of `after` as entry and exit actions; nobody wrote those. */
+const isWritten = (action: unknown): boolean => {
+  const { event, sendId } = action as { event?: { type?: unknown }; sendId?: unknown }
+  return !(isTimer(event?.type) || isTimer(sendId))
+}
+
+const isTimer = (name: unknown): boolean => typeof name === 'string' && name.startsWith('xstate.after.')
 
 /** What of XState's transition definitions is read. */
 export interface Fired {

@@ -18,8 +18,11 @@ export interface InspectorHost {
    * @throws HostError; anything else becomes `FAILED`
    */
   control(command: ControlCommand, who: Who): Promise<unknown>
-  /** Why an event that somebody typed is not sent to this actor; absent: everything may be sent to everybody. */
-  refusesToSend?(actorId: string, event: { readonly type: string }): string | undefined
+  /**
+   * Takes an event that somebody made by hand for one of the actors. Absent: it is sent to the actor as it is.
+   * @throws HostError
+   */
+  send?(actorId: string, event: { readonly type: string; readonly [key: string]: unknown }, who: Who): Promise<void>
   parked(filter: ParkedFilter): Promise<ParkedList>
   /** Unredacted: the inspector redacts. `undefined` when it is not parked any more. */
   parkedEvent(seq: string): Promise<ParkedEvent | undefined>

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { AnyActorRef } from 'xstate'
+import { createClassicSpeaker } from './classic.ts'
 import { type Bounds, createCollector, defaultBounds } from './collector.ts'
 import { createCommander } from './commands.ts'
 import { createGate, isLoopback } from './gate.ts'
@@ -11,6 +12,7 @@ import { createRedaction, type RedactionOptions } from './redaction.ts'
 import { createSerializer } from './serialize.ts'
 import { type Mounted, mount } from './server.ts'
 import { createSockets } from './sockets.ts'
+import { createStatelySpeaker } from './stately.ts'
 import { statusWithin } from './stats.ts'
 import { createPageSpeaker } from './viewer.ts'
 
@@ -96,9 +98,13 @@ const inspect = (root: AnyActorRef, options: InspectorOptions & { readonly host:
   const flight = (): unknown => undefined
   const audit = (fields: object): void => log?.info(fields, 'inspector command')
   const commander = createCommander({ collector, host: service, serialize, flight, audit, onError })
-  const statusOf = () => statusWithin(service)
+  const statusOf = () => statusWithin(service, serialize)
   const page = createPageSpeaker({ run: randomUUID(), collector, commander, host: service, statusOf, onError })
-  const speakers = { '/inspector/ws': page }
+  const speakers = {
+    '/inspector/ws': page,
+    '/inspector/stately': createStatelySpeaker({ collector, serialize, rootId: root.sessionId }),
+    '/inspector/classic': createClassicSpeaker({ collector, commander, serialize }),
+  }
   const sockets = createSockets({ gate, speakers, viewers: bounds.viewers, mostBuffered, onError })
   const files = createPageFiles()
   const mounted = mount({ gate, collector, sockets, files, flight, onError })

@@ -232,7 +232,8 @@ export interface ControlRequest {
 export type ControlCommand =
   | { readonly name: 'pause'; readonly source: string }
   | { readonly name: 'resume'; readonly source: string }
-  | { readonly name: 'credit'; readonly source: string; readonly events: number }
+  /** How much may be in flight; what is left out stays as it is. */
+  | { readonly name: 'credit'; readonly source: string; readonly events?: number; readonly bytes?: number }
   | { readonly name: 'drain' }
   /** → `{ count }`. The events are looked up again: one that is not parked any more is not touched. */
   | { readonly name: 'redrive'; readonly filter: ParkedFilter }
@@ -240,8 +241,8 @@ export type ControlCommand =
   | { readonly name: 'drop'; readonly filter: ParkedFilter }
   /** Replaces the payload of a parked event and hands it in again, as one step. → `{ count }` */
   | { readonly name: 'editAndRedrive'; readonly seq: string; readonly data: unknown }
-  /** Gives back one job that waits for a lock. */
-  | { readonly name: 'releaseWaiter'; readonly lock: string; readonly source: string; readonly event: string }
+  /** Gives back what waits for a lock in this process: one event of a source, or all. */
+  | { readonly name: 'releaseWaiter'; readonly lock: string; readonly source?: string; readonly event?: string }
   | { readonly name: 'logLevel'; readonly level: string }
   /** Reads the secrets of a webhook source again from where they stand; none of them passes this wire. */
   | { readonly name: 'rotateSecret'; readonly source: string }

@@ -1,8 +1,9 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Collector } from './collector.ts'
 import type { InspectorHost } from './host.ts'
-import type { HostStatus } from './protocol/controller.ts'
+import type { HostStatus, JobsView } from './protocol/controller.ts'
 import type { Stats } from './protocol.ts'
+import type { Serialize } from './serialize.ts'
 
 /** Once a second, while somebody watches: how the process and the controller are. Keeps the last five minutes it has. */
 export interface StatsSource {
@@ -76,15 +77,26 @@ export const createStats = (collector: Collector, statusOf: () => Promise<HostSt
 }
 
 /** The host's status, or none when it takes longer than a second or fails. */
-export const statusWithin = async (host: InspectorHost | undefined): Promise<HostStatus | undefined> => {
+export const statusWithin = async (
+  host: InspectorHost | undefined,
+  serialize: Serialize,
+): Promise<HostStatus | undefined> => {
   if (host === undefined) return undefined
   const { promise, resolve } = Promise.withResolvers<undefined>()
   const late = setTimeout(() => resolve(undefined), everyMs).unref()
   try {
-    return await Promise.race([host.status(), promise])
+    const status = await Promise.race([host.status(), promise])
+    return status === undefined ? undefined : { ...status, jobs: shown(status.jobs, serialize) }
   } catch {
     return undefined
   } finally {
     clearTimeout(late)
   }
+}
+
+/** What handlers say of their progress is theirs: it is shown as any other value. */
+const shown = ({ list, long, ...counts }: JobsView, serialize: Serialize): JobsView => {
+  const job = <Job extends { readonly progress?: unknown }>(each: Job): Job =>
+    each.progress === undefined ? each : { ...each, progress: serialize(each.progress) }
+  return { ...counts, long: long.map(job), ...(list === undefined ? {} : { list: list.map(job) }) }
 }

@@ -9,6 +9,7 @@ import { embeddedFolder } from './embedded/folder.ts'
 import { startEmbeddedPostgres } from './embedded/postgres.ts'
 import type { ControllerLog } from './log.ts'
 import { assemble, type Surroundings } from './runtime/assembly.ts'
+import { createInspection } from './runtime/inspection.ts'
 import { createStateTimes } from './runtime/stateTimes.ts'
 import { createView } from './runtime/view.ts'
 import type { DrainReport, Status } from './status.ts'
@@ -146,9 +147,18 @@ const run = async (config: ResolvedConfig, { url, log, onRunning, onStopped }: L
     },
   }
   const { host, port, tokens } = config.admin
-  const admin = await startAdmin({ host, port, tokens, target: running, log: log.child({ actor: 'admin' }) })
+  const inspector = createInspection(config, { assembly, running, log: log.child({ actor: 'inspector' }) })
+  const admin = await startAdmin({
+    host,
+    port,
+    tokens,
+    target: running,
+    log: log.child({ actor: 'admin' }),
+    guest: inspector?.mounted,
+  })
   const finish = async (exitCode: 0 | 1 | 3, last: DrainReport): Promise<void> => {
     control.end()
+    await inspector?.close()
     await admin.close()
     await onStopped(exitCode, last)
   }

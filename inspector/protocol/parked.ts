@@ -7,6 +7,8 @@ export interface ParkedFilter {
   readonly type?: string
   /** Code of the last error. */
   readonly code?: string
+  /** RFC 3339: nothing that was parked later, so that what failed again since somebody looked is left alone. */
+  readonly parkedUntil?: string
   /** At most 1,000, which is also the default for commands; 100 for lists. */
   readonly limit?: number
 }

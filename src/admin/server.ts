@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Log } from '../../machines/driver.ts'
 import { ControllerError } from '../../machines/errors.ts'
 import { createGuard, type Tokens } from './guard.ts'
@@ -21,6 +22,15 @@ export interface AdminOptions {
   readonly tokens: Tokens
   readonly target: AdminTarget
   readonly log: Log
+  /** Has paths of its own on this port, and guards them itself. */
+  readonly guest?: AdminGuest | undefined
+}
+
+/** What else lives on the admin port: the inspector. */
+export interface AdminGuest {
+  owns(path: string): boolean
+  handle(request: IncomingMessage, response: ServerResponse): void
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
 }
 
 export interface AdminServer {
@@ -35,7 +45,7 @@ const closeWithinMs = 1_000
  * Resolves when it listens.
  * @throws ControllerError PORT_IN_USE
  */
-export const startAdmin = async ({ host, port, tokens, target, log }: AdminOptions): Promise<AdminServer> => {
+export const startAdmin = async ({ host, port, tokens, target, log, guest }: AdminOptions): Promise<AdminServer> => {
   const guard = createGuard(host, tokens)
 
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -61,6 +71,7 @@ export const startAdmin = async ({ host, port, tokens, target, log }: AdminOptio
       maxHeaderSize: 16_384,
     },
     (request, response) => {
+      if (guest?.owns(pathOf(request)) === true) return guest.handle(request, response)
       answer(request, response).catch((thrown: unknown) => {
         const problem = problemOf(thrown)
         if (problem.status >= 500) log.warn({ path: request.url, error: String(thrown) }, 'admin request failed')
@@ -70,6 +81,10 @@ export const startAdmin = async ({ host, port, tokens, target, log }: AdminOptio
     },
   )
   server.maxConnections = 128
+  server.on('upgrade', (request, socket, head) => {
+    if (guest?.owns(pathOf(request)) === true) guest.upgrade(request, socket, head)
+    else socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
+  })
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuseMalformed(error, socket as Socket))
 
   const bound = await listen(server, host, port)
@@ -82,6 +97,8 @@ export const startAdmin = async ({ host, port, tokens, target, log }: AdminOptio
     },
   }
 }
+
+const pathOf = ({ url = '/' }: IncomingMessage): string => url.split('?', 1)[0] as string
 
 const findRoute = (pathname: string, method: string): Route => {
   const found = routes.filter(({ path }) => path.test(pathname))

@@ -24,7 +24,7 @@ const token: Field<string> = fitting(
   `at least ${leastTokenLength} characters, none of them a space`,
 )
 
-type Deployment = Pick<ResolvedConfig, 'webhooks' | 'admin' | 'log'>
+type Deployment = Pick<ResolvedConfig, 'webhooks' | 'admin' | 'inspector' | 'log'>
 
 export interface Found<Value> {
   readonly value: Value
@@ -47,6 +47,7 @@ export const resolveDeployment = (environment: Environment, terminal: boolean): 
   }
   const operate = take(fromSecret(environment, operateToken, token), undefined)
   const read = take(fromSecret(environment, readToken, token), undefined)
+  const inspector = { on: take(fromVariable(environment, 'KOKSMAT_INSPECTOR', oneOf('on', 'off')), 'on') === 'on' }
   const log = {
     level: take(
       fromVariable(environment, 'LOG_LEVEL', level, (given) => given.toLowerCase()),
@@ -89,6 +90,7 @@ export const resolveDeployment = (environment: Environment, terminal: boolean): 
         ...admin,
         tokens: { ...(operate === undefined ? {} : { operate }), ...(read === undefined ? {} : { read }) },
       },
+      inspector,
       log,
     },
     problems,

@@ -32,6 +32,8 @@ export interface ResolvedConfig {
     /** None: whoever reaches the port may operate. Only `read`: nobody may. */
     readonly tokens: { readonly operate?: string; readonly read?: string }
   }
+  /** On the admin port, with its tokens. */
+  readonly inspector: { readonly on: boolean }
   readonly log: { readonly level: string; readonly format: 'json' | 'pretty' }
 }
 

@@ -14,6 +14,7 @@ import type { ControllerLog } from '../log.ts'
 import { createMetrics } from '../metrics.ts'
 import { afterJournal, driverOf, withBuiltIn } from './drivers.ts'
 import { journalLogic } from './journalActor.ts'
+import { createLatency } from './latency.ts'
 import { type LinkParts, linkLogic } from './link.ts'
 import { lockNames } from './lockNames.ts'
 
@@ -32,6 +33,7 @@ const kinds: Readonly<Record<SourceKind, EventKind>> = {
 /** Builds journal, jobs, drivers and the root actor around them. Nothing is opened before the root is started. */
 export const assemble = (config: ResolvedConfig, { url, log }: Surroundings) => {
   const metrics = createMetrics()
+  const latency = createLatency()
   const sources = withBuiltIn(config)
   let health: (now: JournalHealth) => void = () => undefined
   let journalError: string | undefined
@@ -55,7 +57,10 @@ export const assemble = (config: ResolvedConfig, { url, log }: Surroundings) => 
     codeVersion: config.codeVersion,
     ledger: journal.ledger,
     log: log.child({ actor: 'jobs' }),
-    observe: metrics.observe,
+    observe: (source, result, seconds) => {
+      metrics.observe(source, result, seconds)
+      latency.note(seconds)
+    },
   })
   const server = createWebhookServer({ ...config.webhooks, log: log.child({ actor: 'webhooks' }) })
   const answered = Promise.withResolvers<void>()
@@ -109,7 +114,17 @@ export const assemble = (config: ResolvedConfig, { url, log }: Surroundings) => 
       },
     },
   })
-  return { root, operator, journal, jobs: jobs.view, server, metrics, sources, journalError: () => journalError }
+  return {
+    root,
+    operator,
+    journal,
+    jobs: jobs.view,
+    server,
+    metrics,
+    latency,
+    sources,
+    journalError: () => journalError,
+  }
 }
 
 const secretsOf = ({ sources }: ResolvedConfig): ReadonlyMap<string, LiveSecrets> =>

@@ -436,6 +436,13 @@ const bad: readonly Bad[] = [
     expected: 'another one',
   },
   {
+    name: 'an inspector neither on nor off',
+    definition: empty,
+    variables: { KOKSMAT_INSPECTOR: 'maybe' },
+    path: 'KOKSMAT_INSPECTOR',
+    expected: "'off'",
+  },
+  {
     name: 'an unknown log level',
     definition: empty,
     variables: { LOG_LEVEL: 'loud' },

@@ -31,6 +31,7 @@ test('an empty definition has every default in place', () => {
     journal: { schema: 'koksmat', migrate: true },
     webhooks: { host: '127.0.0.1', port: 3000 },
     admin: { host: '127.0.0.1', port: 3001, tokens: {} },
+    inspector: { on: true },
     log: { level: 'info', format: 'json' },
   })
 })
@@ -238,6 +239,10 @@ test('the admin port may be opened with a token of 32 characters, also from a fi
   for (const host of ['localhost', '::1', '127.3.2.1']) {
     expect(resolveConfig(empty, { KOKSMAT_ADMIN_HOST: host }).admin).toEqual({ host, port: 3001, tokens: {} })
   }
+})
+
+test('the inspector can be switched off', () => {
+  expect(resolveConfig(empty, { KOKSMAT_INSPECTOR: 'off' }).inspector).toEqual({ on: false })
 })
 
 test('an env reference has a fallback, and an empty variable counts as unset', () => {

@@ -14,6 +14,7 @@ const project = resolve(import.meta.dirname, '../..')
 const entries: Readonly<Record<string, string>> = {
   'koksmat-controller': 'src/index.ts',
   'koksmat-controller/machines': 'machines/index.ts',
+  'koksmat-controller/inspector': 'inspector/index.ts',
   'koksmat-controller/testing': 'src/testing.ts',
 }
 

@@ -1,8 +1,8 @@
 import { type ClientOptions, WebSocket } from 'ws'
-import { type AnyActorRef, assign, createActor, createMachine, fromPromise, sendTo, setup } from 'xstate'
+import { type AnyActorRef, assign, createActor, fromPromise, setup } from 'xstate'
 import { createInspector, type Inspector, type InspectorOptions } from '../../inspector/index.ts'
 import type { Message } from '../../inspector/protocol/actors.ts'
-import type { Ack, Batch, ClientMessage, Hello, ServerMessage, Stats, Watch } from '../../inspector/protocol.ts'
+import type { Ack, Batch, ClientMessage, Hello, ServerMessage, Watch } from '../../inspector/protocol.ts'
 import { until } from '../support/until.ts'
 
 /** A viewer without a browser: says what it is told to, keeps what it hears. */
@@ -89,6 +89,8 @@ export const countingMachine = setup({
   types: {
     context: {} as { count: number; held: unknown },
     events: {} as
+      | { type: 'xstate.error.actor.*'; error: unknown }
+      | { type: 'xstate.done.actor.*' }
       | { type: 'add'; by?: unknown }
       | { type: 'hold'; held: unknown }
       | { type: 'work'; fail?: boolean }
@@ -147,6 +149,3 @@ export const inspected = async <Actor extends AnyActorRef>(
 }
 
 export const counting = () => createActor(countingMachine, { id: 'counting' }).start()
-
-export type { Stats }
-export { createMachine, sendTo, until }

@@ -110,6 +110,7 @@ describe('definitions', () => {
     const { defs } = await (await view()).hello()
     const { root } = (await (await fetch(`${page}definitions/${defs[0]}.json`)).json()) as MachineDefinition
     const [a] = root.states
+    expect([a?.entry, a?.exit]).toEqual([[], []])
     expect(a?.invokes).toEqual([{ id: 'call', src: 'caller' }])
     expect(a?.transitions.map(({ label, guard }) => [label, guard])).toEqual(
       expect.arrayContaining([

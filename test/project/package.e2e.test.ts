@@ -71,8 +71,8 @@ it('the package holds compiled JavaScript with its types, what that reads, the d
 })
 
 it('every entry of the package can be imported, and what it exports is there', async () => {
-  const entries = ['', '/machines', '/testing'].map((entry) => `koksmat-controller${entry}`)
-  const named = ['defineController', 'controllerMachine', 'checkMachine']
+  const entries = ['', '/machines', '/testing', '/inspector'].map((entry) => `koksmat-controller${entry}`)
+  const named = ['defineController', 'controllerMachine', 'checkMachine', 'createInspector']
   const code = `for (const [entry, name] of ${JSON.stringify(entries.map((entry, index) => [entry, named[index]]))})
     if ((await import(entry))[name] === undefined) throw new Error(entry + ' has no ' + name)`
   await run('node', ['--input-type=module', '-e', code], app)
