@@ -59,6 +59,7 @@ const createApp = ({ gate, collector, sockets, files, flight, onError }: MountOp
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
+  app.enable('strict routing')
   app.use((request, response, next) => {
     response.set(headers)
     const refusal = gate.refusal(request)

@@ -89,7 +89,9 @@ const started = async (command: string, args: readonly string[]) => {
     PORT: String(await freePort()),
   }
   const controller = startProcess(args, { command, cwd: app, env })
-  const ready = async () => (await fetch(`http://127.0.0.1:${port}/readyz`)).status === 200
+  const ask = (path: string) => fetch(`http://127.0.0.1:${port}${path}`)
+  const hasPage = async () => (await (await ask('/inspector/')).text()).includes('<script type="module"')
+  const ready = async () => (await ask('/readyz')).status === 200 && hasPage()
   await until(ready, 60_000).catch(async (cause) => {
     await controller.end()
     throw new Error(`The controller was never ready. Its output:\n${controller.output()}`, { cause })
