@@ -1,12 +1,10 @@
 import type { JSX } from 'preact'
-import { ChartPane } from './chart/ChartPane.tsx'
 import { Dialogs } from './parts/Dialogs.tsx'
 import { DrainProgress } from './parts/DrainProgress.tsx'
 import { Header } from './parts/Header.tsx'
 import { Locked } from './parts/Locked.tsx'
 import { Rail } from './parts/Rail.tsx'
 import { SidePane } from './parts/SidePane.tsx'
-import { Splitter } from './parts/Splitter.tsx'
 import { Strip } from './parts/Strip.tsx'
 import { Tabs } from './parts/Tabs.tsx'
 import { Tree } from './parts/Tree.tsx'
@@ -25,11 +23,7 @@ export const Page = (): JSX.Element => {
         {hello.value !== undefined && (
           <div class="work">
             <Tree />
-            <div class="middle">
-              <ChartPane />
-              <Splitter />
-              <Tabs />
-            </div>
+            <Tabs />
             <SidePane />
           </div>
         )}

@@ -32,6 +32,48 @@ const layoutWorker: Plugin = {
   },
 }
 
+/**
+ * What a bundler cannot shake off uPlot: curves and bars, logarithmic axes, its own way with dates. The page draws
+ * lines on plain axes, and writes the times itself.
+ */
+const unused: readonly (readonly [line: string, instead: string])[] = [
+  ['uPlot.join = join;', ''],
+  ['uPlot.fmtDate = fmtDate;', ''],
+  ['uPlot.tzDate  = tzDate;', ''],
+  ['(paths.stepped = stepped);', ''],
+  ['(paths.bars    = bars);', ''],
+  ['(paths.spline  = monotoneCubic);', ''],
+  ['= genTimeStuffs(1);', '= [];'],
+  ['= genTimeStuffs(1e-3);', '= [];'],
+  ['(opts.fmtDate || fmtDate)', 'null'],
+  ['(ms == 1 ? timeAxisSplitsMs(_tzDate) : timeAxisSplitsS(_tzDate))', 'null'],
+  ['timeAxisVals(_tzDate, timeAxisStamps((ms == 1 ? _timeAxisStampsMs : _timeAxisStampsS), _fmtDate))', 'null'],
+  ['timeSeriesVal(_tzDate, timeSeriesStamp(_timeSeriesStamp, _fmtDate))', 'null'],
+  ['(isStr(sv) ? timeSeriesVal(_tzDate, timeSeriesStamp(sv, _fmtDate)) : sv || _timeSeriesVal)', 'sv'],
+  ['(isTime ? (ms == 1 ? timeIncrsMs : timeIncrsS) : numIncrs)', 'numIncrs'],
+  ['timeAxisVals(_tzDate, timeAxisStamps(av, _fmtDate))', 'null'],
+  ['timeAxisVal(_tzDate, av)', 'null'],
+  [
+    '(isTime && sc.distr == 1 ? _timeAxisSplits : sc.distr == 3 ? logAxisSplits : sc.distr == 4 ? asinhAxisSplits : numAxisSplits)',
+    'numAxisSplits',
+  ],
+  [
+    'sc.distr >= 3 && sc.log == 10 ? log10AxisValsFilt : sc.distr == 3 && sc.log == 2 ? log2AxisValsFilt : retArg1',
+    'retArg1',
+  ],
+]
+
+const lighterPlot: Plugin = {
+  name: 'lighter-plot',
+  transform(code, id) {
+    if (!id.endsWith('uPlot.esm.js')) return undefined
+    return unused.reduce((rest, [line, instead]) => {
+      if (!rest.includes(line)) this.error(`uPlot has changed: there is no ${line}`)
+      return rest.replace(line, instead)
+    }, code)
+  },
+}
+
 /** The page as static files. Nothing is inline, so that the page runs under a strict content security policy. */
 export default defineConfig({
   root: import.meta.dirname,
@@ -43,9 +85,10 @@ export default defineConfig({
   build: {
     outDir: '../../dist/inspector/ui',
     emptyOutDir: true,
-    target: 'es2023',
+    target: 'es2024',
+    cssTarget: ['chrome123', 'firefox125', 'safari18'],
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },
-  plugins: [layoutWorker],
+  plugins: [lighterPlot, layoutWorker],
 })

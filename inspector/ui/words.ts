@@ -71,7 +71,7 @@ const sourceFindings = (
       {
         level: 'bad',
         what: `${name} cannot connect`,
-        detail: `${from}, ${plural(source.reconnects, 'failed try', 'failed tries')}: ${code}: ${message}`,
+        detail: `${from}, ${plural(source.reconnects, 'failed try', 'failed tries')}: ${code}: ${message.replace(/\.$/, '')}.`,
         advice: `It tries again by itself, every 30 s at the latest. See whether ${serviceOf(source)} is up and reachable from here.`,
         presses: [{ kind: 'source', source: name }],
       },

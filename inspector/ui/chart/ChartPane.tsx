@@ -8,8 +8,9 @@ import { actors, actorsTurn, definitions, fired, selected } from '../state/store
 import { canvasMeasure } from './boxes.ts'
 import { Drawing } from './Drawing.tsx'
 import { elkWorker } from './elk.ts'
-import { type Direction, type Geometry, placeChart } from './geometry.ts'
+import { type Direction, type Geometry, type PlacedState, placeChart } from './geometry.ts'
 import { highlightIn } from './highlight.ts'
+import { keepGeometry, readGeometry } from './keep.ts'
 import { type Chart, chartOf } from './model.ts'
 import { Outline } from './Outline.tsx'
 import { fitChart, startPanning, zoomBy } from './viewport.ts'
@@ -29,7 +30,9 @@ const place = async (chart: Chart, to: Direction): Promise<void> => {
   const key = keyOf(chart, to)
   if (started.has(key)) return
   started.add(key)
-  const geometry = await placeChart(chart, to, measure, layout).catch(() => undefined)
+  const kept = readGeometry(key, chart)
+  const geometry = kept ?? (await placeChart(chart, to, measure, layout).catch(() => undefined))
+  if (kept === undefined && geometry !== undefined) keepGeometry(key, geometry)
   cache.value = new Map(cache.peek()).set(key, { chart, geometry })
 }
 
@@ -107,9 +110,18 @@ const NoChart = ({ kind }: { kind: string }): JSX.Element => (
   </p>
 )
 
+/** The innermost active state. */
+const focusOf = ({ states }: Geometry): PlacedState | undefined => {
+  const leaf = view.peek()?.active?.at(-1)
+  return states.find(({ state }) => state.path === leaf)
+}
+
 const Plan = ({ chart, geometry }: { chart: Chart; geometry: Geometry }): JSX.Element => {
   const svg = useRef<SVGSVGElement>(null)
-  useEffect(() => (svg.current === null ? undefined : startPanning(svg.current, geometry)), [geometry])
+  useEffect(
+    () => (svg.current === null ? undefined : startPanning(svg.current, geometry, () => focusOf(geometry))),
+    [geometry],
+  )
   useEffect(() => {
     if (svg.current === null) return
     const highlight = highlightIn(svg.current)

@@ -1,15 +1,5 @@
 import type { JSX } from 'preact'
-import {
-  type Block,
-  blocksOf,
-  gap,
-  type Line,
-  labelOf,
-  lineHeight,
-  type Measure,
-  titleHeight,
-  titleOf,
-} from './boxes.ts'
+import { blocksOf, gap, type Line, labelOf, lineHeight, type Measure, titleOf } from './boxes.ts'
 import type { Geometry, PlacedEdge, PlacedMark, PlacedState } from './geometry.ts'
 import { arrowTip, roundedPath } from './paths.ts'
 
@@ -29,7 +19,7 @@ export const Drawing = ({ geometry, measure }: { geometry: Geometry; measure: Me
         <Mark key={`${mark.kind}:${mark.path}`} mark={mark} />
       ))}
       {geometry.edges.map((edge) => (
-        <Arrow key={edge.transition.id} edge={edge} measure={measure} />
+        <Arrow key={edge.arrow.id} edge={edge} measure={measure} />
       ))}
       {leaves.map((placed) => (
         <State key={placed.state.path} placed={placed} measure={measure} />
@@ -49,57 +39,34 @@ const State = ({ placed, measure }: { placed: PlacedState; measure: Measure }): 
       {compound && (
         <path
           class="head"
-          d={`M0,${head}V${r}a${r},${r} 0 0 1 ${r},${-r}H${width - r}a${r},${r} 0 0 1 ${r},${r}V${head}Z`}
+          d={`M0,${head.height}V${r}a${r},${r} 0 0 1 ${r},${-r}H${width - r}a${r},${r} 0 0 1 ${r},${r}V${head.height}Z`}
         />
       )}
       {state.type === 'final' && <rect class="rim" x={3} y={3} width={width - 6} height={height - 6} rx={r - 2} />}
       <Text line={titleOf(state)} x={12} y={19} measure={measure} />
-      <Blocks blocks={blocksOf(state, measure)} from={state.path} measure={measure} />
+      {blocksOf(state, measure).flatMap((block) =>
+        block.lines.map((line, i) => {
+          const y = block.y + i * lineHeight
+          return <Text key={`${block.x} ${y}`} line={line} x={block.x} y={y} measure={measure} from={state.path} />
+        }),
+      )}
     </g>
   )
 }
 
-const Blocks = (props: { blocks: readonly Block[]; from: string; measure: Measure }): JSX.Element => {
-  let y = titleHeight + 9
+const Arrow = ({ edge: { arrow, lines, label }, measure }: { edge: PlacedEdge; measure: Measure }): JSX.Element => {
+  const failing = arrow.transitions.every(({ kind }) => kind === 'error')
   return (
-    <>
-      {props.blocks.map(({ lines, edge }, i) => {
-        const drawn = lines.map((line, n) => {
-          const at = y
-          y += lineHeight
-          return <Text key={n} line={line} x={12} y={at} measure={props.measure} from={props.from} />
-        })
-        return edge === undefined ? (
-          drawn
-        ) : (
-          <g key={i} class="inner" data-edge={edge} data-from={props.from}>
-            {drawn}
-          </g>
-        )
-      })}
-    </>
-  )
-}
-
-const Arrow = ({
-  edge: { transition, lines, label },
-  measure,
-}: {
-  edge: PlacedEdge
-  measure: Measure
-}): JSX.Element => {
-  const failing = transition.kind === 'error'
-  return (
-    <g class={failing ? 'edge failing' : 'edge'} data-edge={transition.id} data-from={transition.source}>
-      {lines.map((points, i) => (
-        <g key={i}>
+    <g class={failing ? 'edge failing' : 'edge'}>
+      {lines.map((points) => (
+        <g key={roundedPath(points)}>
           <path class="wire" d={roundedPath(points)} />
           <polygon class="tip" points={arrowTip(points)} />
         </g>
       ))}
       <rect class="label" x={label.x} y={label.y} width={label.width} height={label.height} rx={5} />
-      {labelOf(transition).map((line, i) => (
-        <Text key={i} line={line} x={label.x + 7} y={label.y + 14 + i * 14} measure={measure} />
+      {labelOf(arrow).map((line, i) => (
+        <Text key={i} line={line} x={label.x + 7} y={label.y + 14 + i * 14} measure={measure} from={arrow.source} />
       ))}
     </g>
   )

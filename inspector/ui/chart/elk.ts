@@ -15,6 +15,7 @@ export interface ElkEdge {
   sources: string[]
   targets: string[]
   labels?: ElkLabel[]
+  layoutOptions?: Record<string, string>
   sections?: { startPoint: Point; endPoint: Point; bendPoints?: Point[] }[]
 }
 

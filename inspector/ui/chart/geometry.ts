@@ -1,11 +1,11 @@
 import { type Box, headOf, labelBox, type Measure } from './boxes.ts'
 import type { ElkEdge, ElkNode, Layout, Point } from './elk.ts'
 import {
+  type Arrow,
   arrowsOf,
   beginsAtPill,
   type Chart,
   type ChartState,
-  type ChartTransition,
   isWithin,
   parentOf,
   statesOf,
@@ -26,12 +26,12 @@ export interface Rectangle extends Box {
 
 export interface PlacedState extends Rectangle {
   readonly state: ChartState
-  /** How high its own text is; what lies inside begins below. */
-  readonly head: number
+  /** Its own text; what lies inside begins below. */
+  readonly head: Box
 }
 
 export interface PlacedEdge {
-  readonly transition: ChartTransition
+  readonly arrow: Arrow
   /** One line a target. */
   readonly lines: readonly (readonly Point[])[]
   readonly label: Rectangle
@@ -45,11 +45,11 @@ export interface PlacedMark extends Rectangle {
 
 export type Direction = 'DOWN' | 'RIGHT'
 
-/** Tried in this order until a layout neither fails nor overlaps: each leaves more room than the one before. */
+/** Tried in this order until a layout neither fails nor overlaps: ELK cannot compact everything, nor break all cycles. */
 const attempts: readonly Record<string, string>[] = [
-  { 'elk.layered.nodePlacement.strategy': 'NETWORK_SIMPLEX' },
-  { 'elk.layered.nodePlacement.strategy': 'BRANDES_KOEPF', 'elk.layered.spacing.baseValue': '20' },
-  { 'elk.layered.nodePlacement.strategy': 'LINEAR_SEGMENTS', 'elk.layered.spacing.baseValue': '28' },
+  { 'elk.layered.compaction.postCompaction.strategy': 'EDGE_LENGTH' },
+  {},
+  { 'elk.layered.nodePlacement.strategy': 'BRANDES_KOEPF', 'elk.layered.spacing.baseValue': '28' },
   { 'elk.layered.nodePlacement.strategy': 'SIMPLE', 'elk.layered.spacing.baseValue': '40' },
 ]
 
@@ -59,16 +59,15 @@ const common = {
   'elk.edgeRouting': 'ORTHOGONAL',
   'elk.json.shapeCoords': 'ROOT',
   'elk.json.edgeCoords': 'ROOT',
-  'elk.layered.considerModelOrder.strategy': 'PREFER_EDGES',
-  'elk.layered.cycleBreaking.strategy': 'GREEDY_MODEL_ORDER',
+  'elk.layered.nodePlacement.strategy': 'NETWORK_SIMPLEX',
   'elk.spacing.nodeNode': '22',
   'elk.spacing.edgeNode': '14',
   'elk.spacing.edgeEdge': '11',
   'elk.spacing.edgeLabel': '4',
   'elk.spacing.labelLabel': '6',
-  'elk.layered.spacing.nodeNodeBetweenLayers': '26',
-  'elk.layered.spacing.edgeNodeBetweenLayers': '14',
-  'elk.layered.spacing.edgeEdgeBetweenLayers': '9',
+  'elk.layered.spacing.nodeNodeBetweenLayers': '16',
+  'elk.layered.spacing.edgeNodeBetweenLayers': '11',
+  'elk.layered.spacing.edgeEdgeBetweenLayers': '8',
 }
 
 /** @throws Error when no layout could be made */
@@ -78,12 +77,15 @@ export const placeChart = async (
   measure: Measure,
   layout: Layout,
 ): Promise<Geometry> => {
+  const margins = new Map<string, number>()
   let best: Geometry | undefined
   let failure: unknown
   for (const attempt of attempts) {
     try {
       const options = { ...common, 'elk.direction': direction, ...attempt }
-      const geometry = read(chart, measure, await layout(graphOf(chart, direction, measure), options))
+      const lay = async () => read(chart, measure, await layout(graphOf(chart, measure, margins), options))
+      let geometry = await lay()
+      if (widen(geometry, margins)) geometry = await lay()
       if (overlapsIn(geometry).length === 0) return geometry
       best ??= geometry
     } catch (thrown) {
@@ -96,8 +98,10 @@ export const placeChart = async (
 
 const inside = (path: string): string => `state:${path}`
 
-const graphOf = (chart: Chart, direction: Direction, measure: Measure): ElkNode => {
+const graphOf = (chart: Chart, measure: Measure, margins: ReadonlyMap<string, number>): ElkNode => {
   const drawn = arrowsOf(chart)
+  const order = new Map(statesOf(chart.root).map(({ path }, i) => [path, i]))
+  const isForward = (from: string, to: string): boolean => (order.get(from) ?? 0) < (order.get(to) ?? 0)
   const edgesIn = new Map<string, ElkEdge[]>()
   const put = (container: string, edge: ElkEdge): void => {
     const edges = edgesIn.get(container)
@@ -105,15 +109,16 @@ const graphOf = (chart: Chart, direction: Direction, measure: Measure): ElkNode 
     else edges.push(edge)
   }
 
-  for (const transition of drawn) {
-    const begin = beginsAtPill(transition) ? `any:${transition.source}` : inside(transition.source)
-    const label = { text: transition.id, ...labelBox(transition, measure) }
-    transition.targets.forEach((target, i) => {
-      const end = isWithin(transition.source, target) ? `any:${target}` : inside(target)
-      put(commonAncestor(transition.source, target), {
-        id: `${transition.id}>${i}`,
+  for (const arrow of drawn) {
+    const begin = beginsAtPill(arrow) ? `any:${arrow.source}` : inside(arrow.source)
+    const label = { text: arrow.id, ...labelBox(arrow, measure) }
+    arrow.targets.forEach((target, i) => {
+      const end = isWithin(arrow.source, target) ? `any:${target}` : inside(target)
+      put(commonAncestor(arrow.source, target), {
+        id: `${arrow.id}>${i}`,
         sources: [begin],
         targets: [end],
+        layoutOptions: { 'elk.layered.priority.direction': isForward(arrow.source, target) ? '10' : '1' },
         labels: i === 0 ? [{ ...label, layoutOptions: { 'elk.edgeLabels.inline': 'true' } }] : [],
       })
     })
@@ -136,16 +141,16 @@ const graphOf = (chart: Chart, direction: Direction, measure: Measure): ElkNode 
         id: `initial:${state.path}`,
         sources: [`initial:${state.path}`],
         targets: [inside(state.initial)],
+        layoutOptions: { 'elk.layered.priority.direction': '100' },
       })
     }
+    const side = 18 + (margins.get(state.path) ?? 0)
     return {
       id: inside(state.path),
       children,
       edges: edgesIn.get(state.path) ?? [],
       layoutOptions: {
-        'elk.padding': `[top=${head.height + 14},left=18,bottom=18,right=18]`,
-        'elk.nodeSize.constraints': 'MINIMUM_SIZE',
-        'elk.nodeSize.minimum': direction === 'DOWN' ? `(${head.width},40)` : `(${head.width},${head.height + 20})`,
+        'elk.padding': `[top=${head.height + 14},left=${side},bottom=18,right=${side}]`,
       },
     }
   }
@@ -180,11 +185,11 @@ const read = (chart: Chart, measure: Measure, placed: ElkNode): Geometry => {
   return {
     width: placed.width ?? 0,
     height: placed.height ?? 0,
-    states: all.map((state) => ({ state, head: headOf(state, measure).height, ...rectangle(inside(state.path)) })),
-    edges: arrowsOf(chart).map((transition) => {
-      const parts = transition.targets.map((_, i) => edges.get(`${transition.id}>${i}`))
+    states: all.map((state) => ({ state, head: headOf(state, measure), ...rectangle(inside(state.path)) })),
+    edges: arrowsOf(chart).map((arrow) => {
+      const parts = arrow.targets.map((_, i) => edges.get(`${arrow.id}>${i}`))
       const { x = 0, y = 0, width = 0, height = 0 } = parts[0]?.labels?.[0] ?? { width: 0, height: 0 }
-      return { transition, lines: parts.map(pointsOf), label: { x, y, width, height } }
+      return { arrow, lines: parts.map(pointsOf), label: { x, y, width, height } }
     }),
     marks: [...nodes.keys()].flatMap((id): PlacedMark[] => {
       const [, kind, path = ''] = /^(initial|any):(.*)$/.exec(id) ?? []
@@ -197,15 +202,24 @@ const read = (chart: Chart, measure: Measure, placed: ElkNode): Geometry => {
 const pointsOf = (edge: ElkEdge | undefined): readonly Point[] =>
   (edge?.sections ?? []).flatMap(({ startPoint, bendPoints = [], endPoint }) => [startPoint, ...bendPoints, endPoint])
 
+/** ELK does not keep to a minimum width here: states whose text is wider than they are get a wider margin. */
+const widen = ({ states }: Geometry, margins: Map<string, number>): boolean => {
+  const narrow = states.filter(({ width, head }) => width < head.width)
+  for (const { state, width, head } of narrow) {
+    margins.set(state.path, (margins.get(state.path) ?? 0) + Math.ceil((head.width - width) / 2))
+  }
+  return narrow.length > 0
+}
+
 /** Pairs that cover each other without one lying inside the other, below its text. */
 export const overlapsIn = ({ states, edges, marks }: Geometry): readonly (readonly [string, string])[] => {
   const boxes: readonly Named[] = [
     ...states.map(({ state, head, ...box }) => ({
       ...box,
       name: inside(state.path),
-      room: state.states.length > 0 ? box.y + head : undefined,
+      room: state.states.length > 0 ? box.y + head.height : undefined,
     })),
-    ...edges.map(({ transition, label }) => ({ ...label, name: `label:${transition.id}`, room: undefined })),
+    ...edges.map(({ arrow, label }) => ({ ...label, name: `label:${arrow.id}`, room: undefined })),
     ...marks.map(({ kind, path, ...box }) => ({ ...box, name: `${kind}:${path}`, room: undefined })),
   ]
   return boxes.flatMap((one, i) =>

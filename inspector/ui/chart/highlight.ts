@@ -14,9 +14,11 @@ export const highlightIn = (drawing: Element): Highlight => {
   const states = new Map<string, Element>()
   for (const element of drawing.querySelectorAll<SVGElement>('[data-path]'))
     states.set(element.dataset['path'] ?? '', element)
-  const edges = new Map<string, { from: string; element: Element }>()
+  const edges = new Map<string, { from: string; parts: readonly Element[] }>()
   for (const element of drawing.querySelectorAll<SVGElement>('[data-edge]')) {
-    edges.set(element.dataset['edge'] ?? '', { from: element.dataset['from'] ?? '', element })
+    const arrow = element.closest('.edge')
+    const parts = arrow === null ? [element] : [element, arrow]
+    edges.set(element.dataset['edge'] ?? '', { from: element.dataset['from'] ?? '', parts })
   }
   const fading = new Map<Element, number>()
   let shown = ''
@@ -28,17 +30,17 @@ export const highlightIn = (drawing: Element): Highlight => {
       shown = key
       const on = new Set(active.length > 0 ? ['', ...active] : [])
       for (const [path, element] of states) element.classList.toggle('on', on.has(path))
-      for (const { from, element } of edges.values()) element.classList.toggle('can', on.has(from))
+      for (const { from, parts } of edges.values()) for (const part of parts) part.classList.toggle('can', on.has(from))
     },
     flash: (edge) => {
-      const element = edges.get(edge)?.element
-      if (element === undefined) return
-      window.clearTimeout(fading.get(element))
-      element.classList.add('fired')
-      fading.set(
-        element,
-        window.setTimeout(() => element.classList.remove('fired'), flashMs),
-      )
+      for (const part of edges.get(edge)?.parts ?? []) {
+        window.clearTimeout(fading.get(part))
+        part.classList.add('fired')
+        fading.set(
+          part,
+          window.setTimeout(() => part.classList.remove('fired'), flashMs),
+        )
+      }
     },
   }
 }

@@ -38,10 +38,33 @@ export const isWithin = (inner: string, outer: string): boolean =>
 export const staysInside = ({ source, targets }: ChartTransition): boolean =>
   targets.length === 0 || (targets.length === 1 && targets[0] === source)
 
-/** True when an arrow begins at the `any` pill of its state, because it leads to a state inside. */
-export const beginsAtPill = ({ source, targets }: ChartTransition): boolean =>
-  targets.some((target) => target !== source && isWithin(target, source))
+/** Transitions that are alike but for their event share one arrow. */
+export interface Arrow {
+  /** Id of its first transition. */
+  readonly id: string
+  readonly source: string
+  readonly targets: readonly string[]
+  readonly guard?: string
+  readonly actions: readonly string[]
+  readonly transitions: readonly ChartTransition[]
+}
 
-/** Transitions drawn as arrows, in source order. */
-export const arrowsOf = (chart: Chart): readonly ChartTransition[] =>
-  statesOf(chart.root).flatMap(({ transitions }) => transitions.filter((each) => !staysInside(each)))
+/** In source order. */
+export const arrowsOf = (chart: Chart): readonly Arrow[] =>
+  statesOf(chart.root).flatMap(({ transitions }) =>
+    alike(transitions.filter((each) => !staysInside(each))).flatMap((group): Arrow[] => {
+      const [first] = group
+      if (first === undefined) return []
+      const { id, source, targets, guard, actions } = first
+      return [{ id, source, targets, actions, transitions: group, ...(guard === undefined ? {} : { guard }) }]
+    }),
+  )
+
+/** Groups of transitions that go the same way under the same guard and do the same. */
+export const alike = (transitions: readonly ChartTransition[]): readonly (readonly ChartTransition[])[] => [
+  ...Map.groupBy(transitions, ({ targets, guard, actions }) => JSON.stringify([targets, guard, actions])).values(),
+]
+
+/** True when an arrow begins at the `any` pill of its state, because it leads to a state inside. */
+export const beginsAtPill = ({ source, targets }: Arrow): boolean =>
+  targets.some((target) => target !== source && isWithin(target, source))

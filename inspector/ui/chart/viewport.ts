@@ -1,4 +1,5 @@
 import type { Box } from './boxes.ts'
+import type { Rectangle } from './geometry.ts'
 
 /** What part of the chart is seen. Fitted when the chart or the pane changes, until somebody zooms or drags. */
 interface View {
@@ -8,10 +9,11 @@ interface View {
 }
 
 const largestFit = 1.1
-const smallestFit = 0.5
+/** Smaller than this nobody reads it: then a part is shown, around what is active. */
+const smallestFit = 0.7
 const [smallest, largest] = [0.15, 3]
 
-let current: { svg: SVGSVGElement; chart: Box; view: View; own: boolean } | undefined
+let current: { svg: SVGSVGElement; chart: Box; focus(): Rectangle | undefined; view: View; own: boolean } | undefined
 
 const show = (): void => {
   if (current === undefined) return
@@ -26,17 +28,20 @@ export const fitChart = (): void => {
   const { width, height } = svg.getBoundingClientRect()
   if (width === 0) return
   const whole = Math.min(width / chart.width, height / chart.height)
-  const wide = width / chart.width
-  // What would be unreadable whole is shown as wide as it is, from its top.
-  const scale = Math.min(largestFit, whole < smallestFit ? Math.max(smallestFit, Math.min(wide, 0.8)) : whole)
+  const scale = Math.min(largestFit, Math.max(smallestFit, whole))
+  const focus = current.focus()
   current.own = false
   current.view = {
     scale,
-    x: (chart.width - width / scale) / 2,
-    y: chart.height * scale > height ? 0 : (chart.height - height / scale) / 2,
+    x: along(chart.width, width / scale, focus && focus.x + focus.width / 2),
+    y: along(chart.height, height / scale, focus && focus.y + focus.height / 2),
   }
   show()
 }
+
+/** Where the seen part begins: in the middle of what fits, otherwise around a point, within the chart. */
+const along = (whole: number, seen: number, around = 0): number =>
+  seen >= whole ? (whole - seen) / 2 : Math.min(whole - seen, Math.max(0, around - seen / 2))
 
 export const zoomBy = (factor: number, at?: { x: number; y: number }): void => {
   if (current === undefined) return
@@ -50,8 +55,8 @@ export const zoomBy = (factor: number, at?: { x: number; y: number }): void => {
 }
 
 /** Lets the chart be dragged and zoomed; returns the undo. */
-export const startPanning = (svg: SVGSVGElement, chart: Box): (() => void) => {
-  current = { svg, chart, view: { x: 0, y: 0, scale: 1 }, own: false }
+export const startPanning = (svg: SVGSVGElement, chart: Box, focus: () => Rectangle | undefined): (() => void) => {
+  current = { svg, chart, focus, view: { x: 0, y: 0, scale: 1 }, own: false }
   fitChart()
   const observer = new ResizeObserver(() => (current?.own === true ? show() : fitChart()))
   observer.observe(svg)

@@ -48,9 +48,8 @@ const minutes = 5
 
 export const Charts = (): JSX.Element => {
   statsTurn.value
-  const rates = history
-    .slice(-(minutes * 60 + 1))
-    .flatMap((stats, i, all) => (i === 0 ? [] : [ratesBetween(all[i - 1] ?? stats, stats)]))
+  const recent = history.slice(-(minutes * 60 + 1))
+  const rates = recent.slice(1).map((stats, i) => ratesBetween(recent[i] ?? stats, stats))
   return (
     <section class="charts" aria-label="Charts">
       {plots.map((plot) => (
@@ -120,11 +119,19 @@ const optionsOf = ({ lines, text }: Plot, width: number): uPlot.Options => {
     cursor: { y: false, points: { size: 5 }, drag: { x: false, y: false } },
     padding: [6, 4, 0, 0],
     scales: {
-      x: { range: (_, __, max) => [max - minutes * 60, max] },
+      x: { time: false, range: (_, __, max) => [max - minutes * 60, max] },
       y: { range: (_, __, max) => [0, Math.max(1, (max ?? 0) * 1.1)] },
     },
     axes: [
-      { ...axis, size: 18, gap: 2, space: 70, values: (_, splits) => splits.map(hourAndMinute), grid: { show: false } },
+      {
+        ...axis,
+        size: 18,
+        gap: 2,
+        space: 70,
+        incrs: [60, 120, 300],
+        values: (_, splits) => splits.map(hourAndMinute),
+        grid: { show: false },
+      },
       { ...axis, size: 40, gap: 4, space: 26, values: (_, splits) => splits.map((value) => text(value)) },
     ],
     series: [

@@ -119,7 +119,7 @@ export const Toolbar = ({ entries }: { entries: readonly Entry[] }): JSX.Element
       <input
         id="search"
         type="search"
-        placeholder="search type and payload   /"
+        placeholder="search type, payload"
         aria-label="Search type and payload"
         value={search.value}
         onInput={({ currentTarget }) => {
@@ -164,11 +164,17 @@ export const Toolbar = ({ entries }: { entries: readonly Entry[] }): JSX.Element
         data-sampled={log.sampledOut}
         data-kept={log.entries.length}
       >
-        {count(entries.length)} shown of {count(log.received)}
+        {count(entries.length)} of {count(log.received)}
         {log.sampledOut > 0 && <b> · {count(log.sampledOut)} sampled out</b>}
       </span>
-      <button type="button" class="small" onClick={() => exportEntries(entries)}>
-        Export
+      <button
+        type="button"
+        class="icon"
+        aria-label="Export"
+        title="Export as JSON lines"
+        onClick={() => exportEntries(entries)}
+      >
+        ⤓
       </button>
     </div>
   )

@@ -12,7 +12,7 @@ import { VirtualList } from './VirtualList.tsx'
 /** Who told whom what, downwards in time: the newest of the events that the list shows. */
 const most = 500
 const rowHeight = 26
-const laneWidth = 150
+const laneWidth = 124
 const timeWidth = 92
 
 const follow = signal(true)
@@ -46,13 +46,14 @@ export const SequenceTab = (): JSX.Element => {
           reveal={chosen < 0 ? undefined : chosen}
           head={
             <div class="head" style={{ width: `${width}px` }}>
-              {columns.map(({ key, name }, i) => (
+              {columns.map(({ key, name, of }, i) => (
                 <span
                   key={key}
                   title={name}
                   style={{ left: `${centre(i) - laneWidth / 2 + 6}px`, width: `${laneWidth - 12}px` }}
                 >
                   {name}
+                  <small>{of ?? '\u00a0'}</small>
                 </span>
               ))}
             </div>

@@ -30,12 +30,10 @@ const shownSnapshot = computed(() => (snapshots.value?.sessionId === selected.va
 
 const Snapshot = (): JSX.Element => {
   const view = shownSnapshot.value
-  const actor = selected.value === undefined ? undefined : actors.get(selected.value)
   return (
     <section class="snapshot" aria-label="Snapshot">
       <div class="pane-head">
         <h2>Snapshot</h2>
-        <span class="faint">{actor?.id}</span>
         <span class="grow" />
         <Toggle label="Difference" on={showDifference} />
         <Toggle label="Raw" on={raw} />
@@ -50,7 +48,8 @@ const Snapshot = (): JSX.Element => {
       ) : (
         <>
           <p class="faint">
-            {view.by === undefined ? 'as it is' : `after ${view.by}`}, {age(now.value - view.at)} ago
+            {actors.nameOf(view.sessionId)} {view.by === undefined ? '' : `after ${view.by}`},{' '}
+            {age(now.value - view.at)} ago
           </p>
           <JsonTree value={partsOf(view.current)} before={showDifference.value ? partsOf(view.before) : undefined} />
         </>

@@ -1,10 +1,12 @@
 import type { JSX } from 'preact'
+import { ChartPane } from '../chart/ChartPane.tsx'
 import { type Tab, tab, tabs } from '../state/address.ts'
 import { status } from '../state/store.ts'
 import { EventsTab } from './EventsTab.tsx'
 import { ParkedTab } from './ParkedTab.tsx'
 import { SequenceTab } from './SequenceTab.tsx'
 import { SourcesTab } from './SourcesTab.tsx'
+import { Splitter } from './Splitter.tsx'
 import { WorkTab } from './WorkTab.tsx'
 
 const names: Readonly<Record<Tab, string>> = {
@@ -23,6 +25,9 @@ const contents: Readonly<Record<Tab, () => JSX.Element>> = {
   parked: ParkedTab,
 }
 
+/** What happened is shown below the statechart of the actor one looks at; the rest has the room to itself. */
+const withChart: ReadonlySet<Tab> = new Set(['events', 'sequence'])
+
 const numberOf = (name: Tab): number | undefined => {
   const current = status.value
   if (current === undefined) return undefined
@@ -36,7 +41,7 @@ export const Tabs = (): JSX.Element => {
   const Content = contents[tab.value]
   const shown = status.value === undefined ? tabs.slice(0, 2) : tabs
   return (
-    <section class="tabs">
+    <section class="tabs" aria-label="Views">
       <div role="tablist" aria-label="What has happened and what is there">
         {shown.map((name) => {
           const number = numberOf(name)
@@ -60,8 +65,21 @@ export const Tabs = (): JSX.Element => {
           )
         })}
       </div>
-      <div class="panel" role="tabpanel" id="tab-panel" aria-labelledby={`tab-${tab.value}`}>
-        <Content />
+      <div
+        class={withChart.has(tab.value) ? 'panel split' : 'panel'}
+        role="tabpanel"
+        id="tab-panel"
+        aria-labelledby={`tab-${tab.value}`}
+      >
+        {withChart.has(tab.value) && (
+          <>
+            <ChartPane />
+            <Splitter />
+          </>
+        )}
+        <div class="list">
+          <Content />
+        </div>
       </div>
     </section>
   )

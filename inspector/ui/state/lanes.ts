@@ -8,6 +8,8 @@ import type { Entry } from './log.ts'
 export interface Lane {
   readonly key: string
   readonly name: string
+  /** The parent, where the name alone does not say whose it is. */
+  readonly of: string | undefined
 }
 
 export interface Lanes {
@@ -43,7 +45,9 @@ export const lanesOf = (entries: readonly Entry[], view: (sessionId: string) => 
     const actor = id === undefined ? undefined : view(id)
     const shared = key !== id && id !== undefined
     const name = shared ? `${actor?.src ?? actor?.id ?? id} × ${kin.get(key)}` : (actor?.id ?? id ?? 'outside')
-    found.set(key, { lane: { key, name }, order: id === undefined ? [] : orderOf(id, view) })
+    const parent = actor?.parentId === undefined ? undefined : view(actor.parentId)
+    const of = parent?.parentId === undefined ? undefined : parent.id
+    found.set(key, { lane: { key, name, of }, order: id === undefined ? [] : orderOf(id, view) })
   }
   const lanes = [...found.values()].toSorted((one, other) => compare(one.order, other.order)).map(({ lane }) => lane)
   const index = new Map(lanes.map(({ key }, i) => [key, i]))

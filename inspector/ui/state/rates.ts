@@ -4,16 +4,22 @@ import type { Stats } from '../../protocol.ts'
 export interface Rates {
   /** Epoch s. */
   readonly t: number
-  readonly settled: number
-  readonly failed: number
+  readonly settled: number | null
+  readonly failed: number | null
   readonly p50: number | null
   readonly p95: number | null
-  readonly inFlight: number
+  readonly inFlight: number | null
 }
+
+/** When nothing was taken for longer than this, nobody looked, and nothing is said of that time. */
+const longestStepMs = 5_000
 
 const failures = ['retried', 'parked'] as const
 
 export const ratesBetween = (before: Stats, after: Stats): Rates => {
+  if (after.t - before.t > longestStepMs) {
+    return { t: after.t / 1_000, settled: null, failed: null, p50: null, p95: null, inFlight: null }
+  }
   const seconds = Math.max(0.001, (after.t - before.t) / 1_000)
   const [old, current] = [totals(before), totals(after)]
   const per = (difference: number): number => Math.max(0, difference) / seconds

@@ -4,7 +4,7 @@ import type { HostStatus } from '../../protocol/controller.ts'
 import type { MachineDefinition } from '../../protocol/definition.ts'
 import type { Batch, Hello, ServerMessage, Stats } from '../../protocol.ts'
 import { createActors } from './actors.ts'
-import { actorPath } from './address.ts'
+import { actorPath, tab } from './address.ts'
 import { createLog } from './log.ts'
 import { type LinkState, openWire } from './wire.ts'
 
@@ -62,7 +62,9 @@ export const select = (sessionId: string): void => {
 /** The actor of a source of the controller. */
 export const selectSource = (name: string): void => {
   const [root] = actors.roots
-  if (root !== undefined) actorPath.value = `${actors.pathOf(root)}/source:${name}`
+  if (root === undefined) return
+  actorPath.value = `${actors.pathOf(root)}/source:${name}`
+  if (tab.peek() !== 'sequence') tab.value = 'events'
 }
 
 const dirty = { actors: false, log: false, scheduled: false }
