@@ -131,8 +131,8 @@ export const createWorld = async (servers: Servers = {}): Promise<World> => {
     return answer
   }
 
-  const says = async (probe: string): Promise<boolean> => {
-    const response = await fetch(`http://127.0.0.1:${adminPort}${probe}`)
+  const says = async (probe: string, at: string | number = adminPort): Promise<boolean> => {
+    const response = await fetch(`http://127.0.0.1:${at}${probe}`)
     const why = await response.text()
     if (!response.ok) throw new Error(why)
     return true
@@ -169,7 +169,7 @@ export const createWorld = async (servers: Servers = {}): Promise<World> => {
         },
       })
       controllers.push(controller)
-      await until(() => says('/startupz'), 30_000).catch((cause) => {
+      await until(() => says('/startupz', env['KOKSMAT_ADMIN_PORT']), 30_000).catch((cause) => {
         throw new Error(`It did not start:\n${controller.output()}`, { cause })
       })
       return controller
