@@ -3,7 +3,7 @@ import { createWorld, type Entrance, type World } from '../e2e/lifecycle.harness
 import type { DrivenProcess } from '../support/processDriver.ts'
 import { until } from '../support/until.ts'
 import { quantile, row } from './record.ts'
-import { drained, effectsOf, parkedAre, parkedOf, settled } from './verdict.ts'
+import { drained, effectsOf, forgetParked, parkedAre, parkedOf, settled } from './verdict.ts'
 
 /** Handlers that throw and hang, and events that nobody can read. One controller lives through all of it. */
 let world: World
@@ -22,14 +22,6 @@ afterAll(async () => {
     await world[Symbol.asyncDispose]()
   }
 })
-
-/** Forgets what is parked, so that the next row begins with nothing. */
-const forgetParked = async (): Promise<void> => {
-  await until(async () => {
-    await world.admin('/events/drop', { all: true, limit: 1_000 })
-    return (await parkedOf(world)).length === 0
-  })
-}
 
 row(
   7,
@@ -82,7 +74,7 @@ row(
     // Two cores for everything: below 25 ms a difference is the machine's.
     expect(othersP99Ms).toBeLessThanOrEqual(Math.max(25, 2 * calmP99Ms))
     await until(() => world.empty())
-    await forgetParked()
+    await forgetParked(world)
   },
 )
 
@@ -115,7 +107,7 @@ row(
       )
     await hang(1, 200)
     await parkedAre(world, 200)
-    await forgetParked()
+    await forgetParked(world)
     const before = await weigh()
     const sentAt = Date.now()
     await hang(1_001, 32)
@@ -134,7 +126,7 @@ row(
     expect(parkedWithinMs).toBeLessThanOrEqual(200 + 1_000)
     expect(heapGrowthMb).toBeLessThanOrEqual((5 * hangs) / 1_000)
     await until(() => world.empty())
-    await forgetParked()
+    await forgetParked(world)
   },
 )
 
@@ -181,7 +173,7 @@ row(
       0,
     )
     expect(parked.every(({ attempts }) => attempts <= 1)).toBe(true)
-    await forgetParked()
+    await forgetParked(world)
   },
 )
 

@@ -53,3 +53,11 @@ export const parkedAre = (world: World, count: number, ms?: number): Promise<rea
     const parked = await parkedOf(world)
     return parked.length >= count ? parked : undefined
   }, ms)
+
+/** Drops what is parked, so that what comes next begins with nothing. */
+export const forgetParked = async (world: World): Promise<void> => {
+  await until(async () => {
+    await world.admin('/control', { name: 'drop', confirm: 'drop', filter: {} })
+    return (await parkedOf(world)).length === 0
+  })
+}
