@@ -22,7 +22,7 @@ interface ProblemDetails {
 }
 
 const retryAfterSeconds = 5
-const unreadMs = 10_000
+const unreadMs = 8_000
 const closing = new WeakSet<Duplex>()
 
 /** How long a sender that was refused before the end of its request may go on sending before it is cut. */
