@@ -27,6 +27,8 @@ const closing = new WeakSet<Duplex>()
 
 /** How long a sender that was refused before the end of its request may go on sending before it is cut. */
 export const lingerMs = 500
+/** One that was too slow has had its time. */
+const slowLingerMs = 100
 /** Of a body that nobody wants one piece is read each time. */
 const sipMs = 5
 
@@ -93,7 +95,7 @@ export const sendReply = (request: IncomingMessage, response: ServerResponse, re
     'cache-control': 'no-store',
     ...(close ? { connection: 'close' } : {}),
   })
-  if (unread) finishAfterBody(request, response, reply.body)
+  if (unread) finishAfterBody(request, response, reply)
   else response.end(reply.body)
   if (response.writableLength > 0) cutUnlessFinished(response)
 }
@@ -104,7 +106,7 @@ export const isClosing = (socket: Duplex): boolean => closing.has(socket)
 const announcesBody = ({ headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
 
-const finishAfterBody = (request: IncomingMessage, response: ServerResponse, body: string): void => {
+const finishAfterBody = (request: IncomingMessage, response: ServerResponse, { status, body }: Reply): void => {
   response.write(body)
   const finish = (): void => {
     clearTimeout(timer)
@@ -114,7 +116,7 @@ const finishAfterBody = (request: IncomingMessage, response: ServerResponse, bod
   // What is thrown away would otherwise fill the memory faster than it is collected.
   request.on('data', () => void request.pause())
   const sips = setInterval(() => void request.resume(), sipMs)
-  const timer = setTimeout(finish, lingerMs)
+  const timer = setTimeout(finish, status === 408 ? slowLingerMs : lingerMs)
   request.once('end', finish).once('close', finish).on('error', finish)
   request.resume()
 }

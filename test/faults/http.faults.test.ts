@@ -345,7 +345,9 @@ row(
         return socket
       })
       await until(() => connected === clients)
+      const connectedAt = performance.now()
       const prod = setInterval(() => {
+        if (performance.now() - connectedAt < 8_500) return
         for (const [n, socket] of sockets.entries()) if (neverReads(n) && !socket.destroyed) socket.write(' ')
       }, 100)
       return {
