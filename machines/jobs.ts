@@ -1,3 +1,5 @@
+import { Fifo } from './fifo.ts'
+
 /**
  * Which job runs next: the decisions of the jobs actor, without IO, clock or chance.
  *
@@ -16,7 +18,7 @@
  * - `draining`: entered by `drain`. Jobs that have not begun are handed back, but for those that stand below a begun one
  *   in a stream that commits by prefix (Kafka): releasing them would run the later ones again.
  *
- * With a concurrency of 1 nothing overtakes anything: lanes say nothing then.
+ * With a concurrency of 1 nothing overtakes anything, and lanes only say something to the long jobs, which run beside.
  */
 export interface Job {
   /** Events with the same lane are handled in order. */
@@ -61,12 +63,12 @@ interface Lane<Item> {
   active: number
   /** Set while all active jobs are atomic under this lock, which keeps their order by itself. */
   lock: string | undefined
-  readonly queue: Item[]
+  readonly queue: Fifo<Item>
 }
 
 interface Lock<Item> {
   busy: boolean
-  readonly queue: Item[]
+  readonly queue: Fifo<Item>
 }
 
 export const createScheduler = <Item extends Job>({
@@ -77,14 +79,16 @@ export const createScheduler = <Item extends Job>({
   const lanes = new Map<string, Lane<Item>>()
   const locks = new Map<string, Lock<Item>>()
   const started = new Map<string, number>()
-  let ready: (Item | string)[] = []
-  let head = 0
+  const ready = new Fifo<Item | string>()
+  const readyLong = new Fifo<Item>()
   let slots = 0
+
+  const laneOf = (job: Item): string | undefined => (strict && !job.long ? undefined : job.lane)
 
   const lockOf = (name: string): Lock<Item> => {
     let lock = locks.get(name)
     if (lock === undefined) {
-      lock = { busy: false, queue: [] }
+      lock = { busy: false, queue: new Fifo() }
       locks.set(name, lock)
     }
     return lock
@@ -92,36 +96,39 @@ export const createScheduler = <Item extends Job>({
 
   const makeReady = (job: Item): void => {
     if (job.lock === undefined) {
-      ready.push(job)
+      if (job.long) readyLong.push(job)
+      else ready.push(job)
       return
     }
     const lock = lockOf(job.lock)
     lock.queue.push(job)
-    if (strict || (lock.queue.length === 1 && !lock.busy)) ready.push(job.lock)
+    if (strict || (lock.queue.size === 1 && !lock.busy)) ready.push(job.lock)
   }
 
   const admit = (job: Item): void => {
-    if (job.lane === undefined || strict) {
+    const name = laneOf(job)
+    if (name === undefined) {
       makeReady(job)
       return
     }
-    const lane = lanes.get(job.lane)
+    const lane = lanes.get(name)
     if (lane === undefined) {
-      lanes.set(job.lane, { active: 1, lock: job.lock, queue: [] })
+      lanes.set(name, { active: 1, lock: job.lock, queue: new Fifo() })
       makeReady(job)
-    } else if (lane.queue.length === 0 && job.lock !== undefined && lane.lock === job.lock) {
+    } else if (lane.queue.size === 0 && job.lock !== undefined && lane.lock === job.lock) {
       lane.active++
       makeReady(job)
     } else lane.queue.push(job)
   }
 
   const leaveLane = (job: Item): void => {
-    if (job.lane === undefined || strict) return
-    const lane = lanes.get(job.lane)
+    const name = laneOf(job)
+    if (name === undefined) return
+    const lane = lanes.get(name)
     if (lane === undefined || --lane.active > 0) return
-    const following = lane.queue.shift()
+    const following = lane.queue.take()
     if (following === undefined) {
-      lanes.delete(job.lane)
+      lanes.delete(name)
       return
     }
     lane.active = 1
@@ -138,44 +145,29 @@ export const createScheduler = <Item extends Job>({
     return work
   }
 
+  /** In strict order a group ends where another job stands between. */
+  const takesNext = (name: string): boolean => ready.first() === name && ready.take() === name
+
   const groupOf = (name: string): Work<Item> | undefined => {
     const lock = lockOf(name)
-    if (lock.busy || lock.queue.length === 0) return undefined
-    let size = Math.min(groupSize, lock.queue.length)
-    if (strict) {
-      let contiguous = 1
-      while (contiguous < size && ready[head] === name) {
-        head++
-        contiguous++
-      }
-      size = contiguous
-    }
+    if (lock.busy || lock.queue.size === 0) return undefined
+    const jobs: Item[] = []
+    do jobs.push(lock.queue.take() as Item)
+    while (jobs.length < groupSize && lock.queue.size > 0 && (!strict || takesNext(name)))
     lock.busy = true
-    return { lock: name, jobs: lock.queue.splice(0, size) }
+    return { lock: name, jobs }
   }
 
   const next = (): Work<Item> | undefined => {
-    while (head < ready.length) {
-      const first = ready[head] as Item | string
-      const needsSlot = typeof first === 'string' || !first.long
-      if (needsSlot && slots >= concurrency) return undefined
-      head++
-      if (head > 1024 && head * 2 > ready.length) {
-        ready = ready.slice(head)
-        head = 0
-      }
-      if (typeof first !== 'string') {
-        if (needsSlot) slots++
-        return begin({ lock: undefined, jobs: [first] })
-      }
-      const group = groupOf(first)
-      if (group === undefined) continue
+    const long = readyLong.take()
+    if (long !== undefined) return begin({ lock: undefined, jobs: [long] })
+    while (slots < concurrency) {
+      const first = ready.take()
+      if (first === undefined) return undefined
+      const work = typeof first === 'string' ? groupOf(first) : { lock: undefined, jobs: [first] }
+      if (work === undefined) continue
       slots++
-      return begin(group)
-    }
-    if (head > 0) {
-      ready = []
-      head = 0
+      return begin(work)
     }
     return undefined
   }
@@ -184,7 +176,7 @@ export const createScheduler = <Item extends Job>({
     if (work.lock !== undefined) {
       const lock = lockOf(work.lock)
       lock.busy = false
-      if (!strict && lock.queue.length > 0) ready.push(work.lock)
+      if (!strict && lock.queue.size > 0) ready.push(work.lock)
     }
     if (work.lock !== undefined || !work.jobs[0]?.long) slots--
     for (const job of work.jobs) leaveLane(job)
@@ -192,12 +184,10 @@ export const createScheduler = <Item extends Job>({
 
   const waiting = (): readonly Item[] => {
     const jobs: Item[] = []
-    for (let i = head; i < ready.length; i++) {
-      const entry = ready[i] as Item | string
-      if (typeof entry !== 'string') jobs.push(entry)
-    }
-    for (const lock of locks.values()) jobs.push(...lock.queue)
-    for (const lane of lanes.values()) jobs.push(...lane.queue)
+    for (const entry of ready.all()) if (typeof entry !== 'string') jobs.push(entry)
+    for (const job of readyLong.all()) jobs.push(job)
+    for (const { queue } of locks.values()) for (const job of queue.all()) jobs.push(job)
+    for (const { queue } of lanes.values()) for (const job of queue.all()) jobs.push(job)
     return jobs
   }
 
@@ -206,16 +196,13 @@ export const createScheduler = <Item extends Job>({
     const gone = waiting().filter(leaves)
     const goneSet = new Set<Item>(gone)
     const stays = (job: Item): boolean => !goneSet.has(job)
-    const admitted = new Set<Item>()
-    for (const entry of ready.slice(head)) if (typeof entry !== 'string') admitted.add(entry)
-    ready = ready.slice(head).filter((entry) => typeof entry === 'string' || stays(entry))
-    head = 0
-    for (const lock of locks.values()) {
-      for (const job of lock.queue) admitted.add(job)
-      lock.queue.splice(0, lock.queue.length, ...lock.queue.filter(stays))
-    }
-    for (const lane of lanes.values()) lane.queue.splice(0, lane.queue.length, ...lane.queue.filter(stays))
-    for (const job of gone) if (admitted.has(job)) leaveLane(job)
+    const behind = new Set<Item>()
+    for (const { queue } of lanes.values()) for (const job of queue.all()) behind.add(job)
+    ready.keep((entry) => typeof entry === 'string' || stays(entry))
+    readyLong.keep(stays)
+    for (const { queue } of locks.values()) queue.keep(stays)
+    for (const { queue } of lanes.values()) queue.keep(stays)
+    for (const job of gone) if (!behind.has(job)) leaveLane(job)
     return gone
   }
 
@@ -231,6 +218,6 @@ export const createScheduler = <Item extends Job>({
     withdraw: (leaves) => remove((job) => leaves(job) && mayLeave(job)),
     running: () => slots,
     waiting,
-    waitingFor: (lock) => locks.get(lock)?.queue.length ?? 0,
+    waitingFor: (lock) => locks.get(lock)?.queue.size ?? 0,
   }
 }

@@ -111,6 +111,25 @@ describe('the scheduler', () => {
     expect(scheduler.running()).toBe(2)
   })
 
+  test('a long job does not wait behind a short one that waits for a slot', () => {
+    const scheduler = admitAll(1, [job('a'), job('b'), job('long', { long: true })])
+    expect(names(startAll(scheduler))).toEqual(['long', 'a'])
+  })
+
+  test('with a concurrency of 1 the long jobs of one lane still run one at a time', () => {
+    const lane = { long: true, lane: 'customer' }
+    const scheduler = admitAll(1, [
+      job('l1', lane),
+      job('l2', lane),
+      job('l3', { long: true }),
+      job('a', { lane: 'customer' }),
+    ])
+    const first = startAll(scheduler)
+    expect(names(first)).toEqual(['l1', 'l3', 'a'])
+    finishAll(scheduler, first.slice(0, 1))
+    expect(names(startAll(scheduler))).toEqual(['l2'])
+  })
+
   test('with a concurrency of 1 nothing overtakes anything, and a group takes only what stands together', () => {
     const lock = 'ledger'
     const all = [job('a', { lock }), job('b', { lock }), job('c', { lane: 'x' }), job('d', { lock }), job('e')]
@@ -208,8 +227,9 @@ const watched = (concurrency: number) => {
     expect(scheduler.running()).toBe(slots.length)
     const locks = running.flatMap(({ lock }) => (lock === undefined ? [] : [lock]))
     expect(new Set(locks).size).toBe(locks.length)
-    const lanes = running.flatMap(({ jobs }) => [...new Set(jobs.flatMap(({ lane }) => lane ?? []))])
-    if (concurrency > 1) expect(new Set(lanes).size).toBe(lanes.length)
+    const laned = (each: Named): boolean => concurrency > 1 || each.long
+    const lanes = running.flatMap(({ jobs }) => [...new Set(jobs.filter(laned).flatMap(({ lane }) => lane ?? []))])
+    expect(new Set(lanes).size).toBe(lanes.length)
   }
 
   const start = (): void => {

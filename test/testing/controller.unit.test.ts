@@ -58,7 +58,10 @@ describe('a handler under test', () => {
     await controller.advance('59s')
     expect(controller.settled).toHaveLength(1)
     await controller.advance('10m')
-    expect(controller.settled).toMatchObject([{ result: 'retried' }, { result: 'retried', source: 'journal' }])
+    expect(controller.settled.slice(0, 2)).toMatchObject([
+      { result: 'retried' },
+      { result: 'retried', source: 'journal' },
+    ])
     await controller.idle()
     expect(controller.settled.at(-1)).toMatchObject({ result: 'done', value: 3 })
   })
