@@ -18,8 +18,8 @@ export interface MetricsSnapshot {
   readonly ready: boolean
   /** How long the drain has taken; absent before it. */
   readonly drainMs?: number
-  /** Events waiting in the control channel. */
-  readonly mailboxDepth?: number
+  /** Events that wait for their handler to begin. */
+  readonly mailboxDepth: number
   readonly sources: Readonly<Record<string, SourceMetrics>>
 }
 
@@ -68,7 +68,7 @@ export const createMetrics = (): Metrics => {
   const stateSeconds = counter('koksmat_source_state_seconds_total', 'Time spent in each state.', ['source', 'state'])
   const reconnects = counter('koksmat_reconnects_total', 'Connections made again after a loss.', ['source'])
   const parked = gauge('koksmat_parked_events', 'Parked events, over all replicas.', ['source'])
-  const mailbox = gauge('koksmat_mailbox_depth', 'Events waiting in the control channel.', [])
+  const mailbox = gauge('koksmat_mailbox_depth', 'Events taken that wait for their handler to begin.', [])
   const ready = gauge('koksmat_ready', '1 while the controller is ready.', [])
   const drain = gauge('koksmat_drain_duration_seconds', 'How long the drain has taken; 0 before it.', [])
   const build = gauge('koksmat_build_info', 'Always 1; the labels say what runs.', ['version', 'node'])
@@ -88,7 +88,7 @@ export const createMetrics = (): Metrics => {
       for (const [each, ms] of Object.entries(of.stateMs ?? {})) stateSeconds.inc({ source, state: each }, ms / 1_000)
       parked.set({ source }, of.parked)
     }
-    mailbox.set(snapshot.mailboxDepth ?? 0)
+    mailbox.set(snapshot.mailboxDepth)
     ready.set(snapshot.ready ? 1 : 0)
     drain.set((snapshot.drainMs ?? 0) / 1_000)
     build.set({ version: snapshot.version, node: process.version }, 1)

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ControllerError, toControllerError } from '../../machines/errors.ts'
 import type { AtomicTransaction, Done, Queryable } from '../../machines/journal.ts'
 import { nextBackoffMs } from '../../machines/policies.ts'
-import { isTransient } from '../journal/failures.ts'
+import { isBrokenOff, isTransient } from '../journal/failures.ts'
 import { attemptAll, common } from './attempts.ts'
 import { createContext } from './context.ts'
 import { runHandler } from './handler.ts'
@@ -128,7 +128,7 @@ const runAll = async (
     query: <Row extends object>(text: string, values?: readonly unknown[]) => {
       const answer = tx.query<Row>(text, values)
       answer.catch((thrown: unknown) => {
-        brokenOff ||= isTransient(thrown)
+        brokenOff ||= isBrokenOff(thrown)
       })
       return answer
     },

@@ -20,9 +20,11 @@ const ofConnection = new Set([
   'ENOTFOUND',
   'EAI_AGAIN',
 ])
-const toRepeat = new Set([
+const ofConflict = new Set([
   '40001', // serialization_failure
   '40P01', // deadlock_detected
+])
+const ofWaiting = new Set([
   '55P03', // lock_not_available
   '57014', // query_canceled: a statement_timeout
 ])
@@ -47,8 +49,11 @@ export const isConnectionLoss = (thrown: unknown): boolean => {
 /** Nobody answered; that the connection was cut is another thing. */
 export const isTimeout = (thrown: unknown): boolean => thrown instanceof Error && /timeout/i.test(thrown.message)
 
+/** The database ended the transaction, whatever was asked in it. A wait that took too long is the asker's own. */
+export const isBrokenOff = (thrown: unknown): boolean => ofConflict.has(codeOf(thrown)) || isConnectionLoss(thrown)
+
 /** The same again may succeed. */
-export const isTransient = (thrown: unknown): boolean => toRepeat.has(codeOf(thrown)) || isConnectionLoss(thrown)
+export const isTransient = (thrown: unknown): boolean => ofWaiting.has(codeOf(thrown)) || isBrokenOff(thrown)
 
 /** Postgres cannot store the value (class 22), e.g. JSON that only JavaScript takes. */
 export const isDataRefused = (thrown: unknown): boolean => /^22...$/.test(codeOf(thrown))

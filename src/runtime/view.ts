@@ -110,6 +110,7 @@ export const createView = (config: ResolvedConfig, assembly: Assembly, times: St
     const parked = await parkedCounts()
     const facts = Object.entries(root.getSnapshot().context.sources)
     return metrics.render({
+      mailboxDepth: jobs.waiting(),
       version,
       ready: probes().ready,
       ...(drainSince === undefined ? {} : { drainMs: performance.now() - drainSince }),

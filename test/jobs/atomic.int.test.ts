@@ -130,6 +130,17 @@ test('a transaction that the database broke off is repeated and costs no attempt
   expect(await effects()).toEqual(['1'])
 })
 
+test.each([
+  ['a lock that the handler did not get', `do $$ begin raise lock_not_available; end $$`],
+  ['a statement that the handler gave too little time', `set local statement_timeout = 1; select pg_sleep(5)`],
+])('%s costs an attempt: it is not repeated without end', async (_, statement) => {
+  const jobs = start(replica, [
+    on('order.created', { atomic: 'ledger', retry: { attempts: 2 } }, (_event, { tx }) => tx.query(statement)),
+  ])
+  expect(await jobs.settled(jobs.deliver(fromBroker('1')))).toMatchObject({ outcome: 'reject' })
+  expect(await replica.parked.list({ limit: 10 })).toMatchObject([{ id: '1', attempts: 2 }])
+})
+
 test('a connection that another service refuses to an atomic handler is a failure of the handler', async () => {
   const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
   const jobs = start(replica, [

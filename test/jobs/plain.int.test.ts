@@ -36,6 +36,28 @@ test('a payload that does not fit its schema is parked with the reason, and its 
   expect(runs).toEqual([])
 })
 
+test('an event that an asynchronous schema still looks at when the time is up is given back and does not run', async () => {
+  const checked = gate()
+  const runs: string[] = []
+  const schema = z.unknown().refine(async () => checked.opened.then(() => true))
+  const jobs = start(journals().create({ url: unreachable }), [on('a', { schema }, ({ id }) => runs.push(id))])
+  const receipt = jobs.deliver(fromBroker('1', { type: 'a' }))
+  jobs.abort()
+  checked.open()
+  expect(await jobs.settled(receipt)).toMatchObject({ outcome: 'release' })
+  expect(runs).toEqual([])
+})
+
+test('what waits for a slot is told as waiting, what runs is not', async () => {
+  const go = gate()
+  const jobs = start(journals().create({ url: unreachable }), [on('a', () => go.opened)], { concurrency: 2 })
+  const receipts = ['1', '2', '3', '4', '5'].map((id) => jobs.deliver(fromBroker(id, { type: 'a' })))
+  expect([jobs.view.running(), jobs.view.waiting()]).toEqual([2, 3])
+  go.open()
+  await Promise.all(receipts.map((receipt) => jobs.settled(receipt)))
+  expect([jobs.view.running(), jobs.view.waiting()]).toEqual([0, 0])
+})
+
 test('events behind an asynchronous schema keep their order', async () => {
   const [runs, checked] = [[] as string[], gate()]
   const slow = z.unknown().refine(() => checked.opened.then(() => true))

@@ -9,6 +9,7 @@ const namesIn = (text: string): readonly string[] => [...new Set(text.match(/\bk
 
 const snapshot = (accepted: number): MetricsSnapshot => ({
   version: '1.2.3',
+  mailboxDepth: 9,
   ready: true,
   sources: {
     orders: {
@@ -48,6 +49,7 @@ describe('a scrape', () => {
     expect(sum(series(text, 'koksmat_events_settled_total')) + sum(series(text, 'koksmat_events_in_flight'))).toBe(25)
     expect(series(text, 'koksmat_reconnects_total')).toEqual({ 'source="orders"': 4 })
     expect(series(text, 'koksmat_parked_events')).toEqual({ 'source="orders"': 7 })
+    expect(series(text, 'koksmat_mailbox_depth')).toEqual({ '': 9 })
   })
 
   test('is not mixed up with another at the same time', async () => {
