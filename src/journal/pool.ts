@@ -87,18 +87,22 @@ export const createPool = (options: PoolOptions): Pool => {
   const connect = async (): Promise<Connection> => {
     if (ended !== undefined) throw unavailable()
     const client = await watched(pool.connect())
+    /** Bare where that says it all: a config is copied by pg, property by property, with each query. */
     const ask = <Result>(
-      query: { readonly text: string; readonly values?: unknown[]; readonly name?: string },
+      text: string,
+      values: readonly unknown[],
       timeoutMs: number,
+      name?: string,
     ): Promise<Result> => {
-      const config = { ...query, query_timeout: timeoutMs }
-      return watched(client.query(config) as Promise<unknown> as Promise<Result>)
+      const isBare = timeoutMs === 0 && name === undefined
+      const config = { text, values: [...values], query_timeout: timeoutMs, ...(name === undefined ? {} : { name }) }
+      const answer: Promise<unknown> = isBare ? client.query(text, [...values]) : client.query(config)
+      return watched(answer as Promise<Result>)
     }
     return {
-      query: (text, values, timeoutMs, name) =>
-        ask({ text, values: [...values], ...(name === undefined ? {} : { name }) }, timeoutMs),
+      query: ask,
       script: async (text, timeoutMs) => {
-        const results = await ask<Answered<object> | Answered<object>[]>({ text }, timeoutMs)
+        const results = await ask<Answered<object> | Answered<object>[]>(text, [], timeoutMs)
         return Array.isArray(results) ? results : [results]
       },
       release: (broken) => client.release(broken),
