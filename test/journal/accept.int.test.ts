@@ -1,3 +1,4 @@
+import { Client } from 'pg'
 import { expect, test } from 'vitest'
 import { until } from '../support/until.ts'
 import { acceptAll, attemptOf, eventOf, idsOf, useJournals } from './journals.ts'
@@ -50,6 +51,28 @@ test('a repeat of an event that succeeded is a duplicate within the window, and 
   expect(await states()).toEqual({})
   await sql(`update S.seen set until = now() - interval '1 s'`)
   expect(await replica.intake.accept({ event: eventOf('1') }, 5_000)).toMatchObject({ status: 'accepted' })
+})
+
+test('however many marks there are, an accepted event looks at its own: also where the session planned before there were any', async () => {
+  const { open, schema, url } = journals()
+  await open()
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  try {
+    const ask = () =>
+      client.query(`select ${schema}.seen_now(array_fill('a'::text, array[200]), array_fill('b'::text, array[200]))`)
+    for (let planned = 0; planned < 10; planned++) await ask()
+    const marks = `insert into ${schema}.seen select 's', n::text, now() + interval '1 day' from generate_series(1, 20000) n`
+    await client.query(marks)
+    const counted = `select seq_tup_read::int as read, idx_tup_fetch::int as fetched from pg_stat_xact_user_tables
+      where schemaname = $1 and relname = 'seen'`
+    const before = await client.query(counted, [schema])
+    await ask()
+    const after = await client.query(counted, [schema])
+    expect(after.rows).toEqual(before.rows)
+  } finally {
+    await client.end()
+  }
 })
 
 test('a repeat that arrives while the first is being settled is a duplicate', async () => {

@@ -10,7 +10,11 @@ const psql = 'psql'
 test('migrations run once, however many replicas open at the same time', async () => {
   const { open, sql } = journals()
   await Promise.all([open(), open(), open(), open()])
-  expect(await sql('select number from S.migration order by number')).toEqual([{ number: 1 }, { number: 2 }])
+  expect(await sql('select number from S.migration order by number')).toEqual([
+    { number: 1 },
+    { number: 2 },
+    { number: 3 },
+  ])
 })
 
 test('opening again changes nothing and needs no right to migrate', async () => {
@@ -52,7 +56,11 @@ test('what is printed runs with psql', async ({ skip }) => {
     input: printMigrations(schema),
     stdio: ['pipe', 'ignore', 'pipe'],
   })
-  expect(await sql('select number from S.migration order by number')).toEqual([{ number: 1 }, { number: 2 }])
+  expect(await sql('select number from S.migration order by number')).toEqual([
+    { number: 1 },
+    { number: 2 },
+    { number: 3 },
+  ])
 })
 
 test('a schema name that would need quoting is refused before any connection', () => {
