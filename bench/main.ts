@@ -1,15 +1,17 @@
 import { availableParallelism, cpus } from 'node:os'
 import { parseArgs } from 'node:util'
+import { installPeers } from './peers/install.ts'
 import { textOf } from './report.ts'
 import { type Result, runWorkload } from './run.ts'
 import { provideServers } from './support/servers.ts'
 import { workloads } from './workloads.ts'
 
 /**
- *   npm run bench -- [WORKLOAD…] [--json] [--rounds N] [--events N]
+ *   npm run bench -- [WORKLOAD…] [peers] [--json] [--rounds N] [--events N]
  *
  * Each workload once to warm up and then three times, its sides in turns; the median of each number. Servers run beside it and take their
- * share of the machine, so the load average is printed with the figures.
+ * share of the machine, so the load average is printed with the figures. `peers` runs other products in the same rounds, and
+ * by itself those workloads that have some.
  */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -17,7 +19,9 @@ const { values, positionals } = parseArgs({
 })
 const rounds = Number(values.rounds)
 const asked = values.events === undefined ? undefined : Number(values.events)
-const unknown = positionals.filter((name) => !workloads.some((workload) => workload.name === name))
+const peers = positionals.includes('peers')
+const asksFor = positionals.filter((name) => name !== 'peers')
+const unknown = asksFor.filter((name) => !workloads.some((workload) => workload.name === name))
 const isCount = (value: number): boolean => Number.isInteger(value) && value > 0
 
 const refuse = (reason: string): void => {
@@ -26,15 +30,18 @@ const refuse = (reason: string): void => {
 }
 
 const main = async (): Promise<void> => {
-  const chosen = workloads.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
+  const chosen = workloads.filter((workload) =>
+    asksFor.length > 0 ? asksFor.includes(workload.name) : !peers || workload.peers !== undefined,
+  )
   const print = (text: string): void => void (values.json === true || process.stdout.write(text))
   const machine = { node: process.version, cores: availableParallelism(), cpu: cpus()[0]?.model ?? 'unknown' }
   const results: Result[] = []
+  if (peers) installPeers()
   print(`Node ${machine.node}, ${machine.cores} cores (${machine.cpu})\n`)
   const stopServers = await provideServers(new Set(chosen.flatMap(({ servers }) => servers)))
   try {
     for (const workload of chosen) {
-      const result = await runWorkload(workload, { events: asked ?? workload.events, rounds })
+      const result = await runWorkload(workload, { events: asked ?? workload.events, rounds, peers })
       results.push(result)
       print(textOf(result))
     }

@@ -21,13 +21,15 @@ export interface Result {
 export interface RunOptions {
   readonly events: number
   readonly rounds: number
+  readonly peers: boolean
 }
 
 /** A round to warm up, then all sides in turns, round by round; another one begins each time. */
-export const runWorkload = async (workload: Workload, { events, rounds }: RunOptions): Promise<Result> => {
+export const runWorkload = async (workload: Workload, { events, rounds, peers }: RunOptions): Promise<Result> => {
   const sides: RunningSide[] = []
   try {
-    for (const name of Object.keys(workload.sides)) sides.push(await startSide(workload.name, name, events))
+    const names = Object.keys({ ...workload.sides, ...(peers ? workload.peers : {}) })
+    for (const name of names) sides.push(await startSide(workload.name, name, events))
     for (const side of sides) await side.warmUp()
     for (let round = 0; round < rounds; round++) {
       for (let turn = 0; turn < sides.length; turn++) await sides[(round + turn) % sides.length]?.run()

@@ -7,7 +7,8 @@ export type SideCommand = 'run' | 'close'
 export type SideAnswer = { readonly opened: true } | { readonly measured: Measured }
 
 const [workloadName, sideName = '', events] = process.argv.slice(2)
-const open = workloads.find(({ name }) => name === workloadName)?.sides[sideName]
+const workload = workloads.find(({ name }) => name === workloadName)
+const open = workload?.sides[sideName] ?? workload?.peers?.[sideName]
 if (open === undefined) throw new Error(`There is no side ${sideName} of ${workloadName}.`)
 const tell = (answer: SideAnswer): void => void process.send?.(answer)
 

@@ -14,6 +14,8 @@ export interface Workload {
   readonly servers: readonly ServerKind[]
   /** `controller` is measured by the goals, `bare` is what it is compared with. */
   readonly sides: Readonly<Record<string, OpenSide>>
+  /** Other products; they run when asked for, because they have to be installed. */
+  readonly peers?: Readonly<Record<string, OpenSide>>
   readonly goals: readonly Goal[]
 }
 

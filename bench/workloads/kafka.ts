@@ -1,50 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import { Admin, Consumer } from '@platformatic/kafka'
-import { createKafkaPublisher } from '../../actors/kafka/publisher.ts'
+import { Consumer } from '@platformatic/kafka'
 import { createKafkaDriver } from '../../actors/kafka.ts'
+import { kafkajs } from '../peers/kafkajs.ts'
 import { openBenchJournal } from '../support/journal.ts'
-import { addressOf } from '../support/servers.ts'
+import { openOwnTopic } from '../support/ownTopic.ts'
 import { handlerOf, walk } from '../support/walk.ts'
 import type { OpenSide, Run, Workload } from '../workload.ts'
 
-const partitions = 4
-const batchSize = 1_000
 const commitEach = 1_000
-
-interface OwnTopic {
-  readonly brokers: string[]
-  readonly topic: string
-  /** The records stay: each run reads them as a group of its own. */
-  close(): Promise<void>
-}
-
-export const openOwnTopic = async (events: number): Promise<OwnTopic> => {
-  const brokers = [addressOf('kafka')]
-  const topic = `bench-${randomUUID()}`
-  const admin = new Admin({ clientId: 'bench', bootstrapBrokers: brokers, retries: 5, retryDelay: 200 })
-  await admin.createTopics({ topics: [topic], partitions, replicas: 1 })
-  const publisher = createKafkaPublisher(brokers)
-  for (let first = 1; first <= events; first += batchSize) {
-    const size = Math.min(batchSize, events - first + 1)
-    const partition = Math.floor(first / batchSize) % partitions
-    await publisher.publish(
-      topic,
-      Array.from({ length: size }, (_, index) => ({
-        partition,
-        value: JSON.stringify({ no: first + index, note: 'x'.repeat(100) }),
-      })),
-    )
-  }
-  await publisher.close()
-  return {
-    brokers,
-    topic,
-    close: async () => {
-      await admin.deleteTopics({ topics: [topic] })
-      await admin.close()
-    },
-  }
-}
 
 const controller: OpenSide = async (events) => {
   const { brokers, topic, close } = await openOwnTopic(events)
@@ -123,4 +86,5 @@ export const kafka: Workload = {
   servers: ['kafka', 'postgres'],
   goals: [{ ofBare: 0.4 }, { ofBare: 0.5 }, { perSecond: 100_000 }],
   sides: { controller, bare },
+  peers: { kafkajs },
 }

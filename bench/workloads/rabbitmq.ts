@@ -1,47 +1,13 @@
-import { randomUUID } from 'node:crypto'
-import { type ChannelModel, type ConfirmChannel, connect } from 'amqplib'
+import type { ChannelModel } from 'amqplib'
 import { createRabbitmqDriver } from '../../actors/rabbitmq.ts'
+import { nestjsOn } from '../peers/nestjs.ts'
 import { unusedJournal } from '../support/journal.ts'
+import { openOwnQueue, type QueueType } from '../support/ownQueue.ts'
 import { addressOf } from '../support/servers.ts'
 import { credit, handlerOf, walk } from '../support/walk.ts'
 import type { OpenSide, Run, Workload } from '../workload.ts'
 
-type QueueType = 'classic' | 'quorum'
-
 const ackEach = 50
-
-/** A queue of one's own, and messages for it. */
-interface OwnQueue {
-  readonly model: ChannelModel
-  readonly queue: string
-  fill(events: number): Promise<void>
-  close(): Promise<void>
-}
-
-export const openOwnQueue = async (type: QueueType): Promise<OwnQueue> => {
-  const model = await connect(addressOf('rabbitmq'))
-  const queue = `bench-${randomUUID()}`
-  const channel = await model.createConfirmChannel()
-  await channel.assertQueue(queue, { durable: true, arguments: { 'x-queue-type': type } })
-  return {
-    model,
-    queue,
-    fill: (events) => send(channel, queue, events),
-    close: async () => {
-      await channel.deleteQueue(queue)
-      await model.close()
-    },
-  }
-}
-
-const send = async (channel: ConfirmChannel, queue: string, events: number): Promise<void> => {
-  for (let no = 1; no <= events; no++) {
-    const content = Buffer.from(JSON.stringify({ no }))
-    channel.sendToQueue(queue, content, { type: 'bench.event', messageId: randomUUID(), persistent: true })
-    if (no % 1_000 === 0) await channel.waitForConfirms()
-  }
-  await channel.waitForConfirms()
-}
 
 const controllerOf =
   (type: QueueType): OpenSide =>
@@ -106,6 +72,7 @@ const workloadOf = (name: string, type: QueueType): Workload => ({
   servers: ['rabbitmq'],
   goals: [{ ofBare: 0.8 }, { ofBare: 0.9 }, { cpuOfBare: 2 }],
   sides: { controller: controllerOf(type), bare: bareOf(type) },
+  peers: { nestjs: nestjsOn(type) },
 })
 
 export const rabbitmqClassic = workloadOf('rabbitmqClassic', 'classic')

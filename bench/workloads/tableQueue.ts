@@ -1,5 +1,7 @@
 import type pg from 'pg'
 import { createTableQueueDriver } from '../../actors/tableQueue.ts'
+import { graphileWorker } from '../peers/graphileWorker.ts'
+import { pgBoss } from '../peers/pgBoss.ts'
 import { openBenchJournal } from '../support/journal.ts'
 import { handlerOf, walk } from '../support/walk.ts'
 import type { OpenSide, Run, Workload } from '../workload.ts'
@@ -61,4 +63,5 @@ export const tableQueue: Workload = {
   servers: ['postgres'],
   goals: [{ perSecond: 20_000 }, { ofBare: 0.5 }, { aheadOf: 'graphile-worker' }],
   sides: { controller, bare },
+  peers: { 'graphile-worker': graphileWorker, 'pg-boss': pgBoss },
 }
