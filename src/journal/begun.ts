@@ -59,14 +59,21 @@ export const createBegun = (base: Base): Pick<Ledger, BegunPart> => {
     join unnest($1::text[], $2::text[]) as asked (ce_source, id) using (ce_source, id) where until > now()`
   const checkpointText = `update ${quoted}.event set checkpoint = $3::json where seq = $1 and lease_by = $2`
 
-  const ask = async (text: string, values: unknown[]): Promise<Map<string, number>> => {
-    const { rows } = await base.untilDone(() => base.pool.query<Key & { deaths: number }>(text, values))
+  /** `more`: the values after keys and replica, whose number is not known before the journal is open. */
+  const ask = async (
+    text: string,
+    events: readonly ArrivedEvent[],
+    more: readonly unknown[] = [],
+  ): Promise<Map<string, number>> => {
+    const { rows } = await base.untilDone(() =>
+      base.pool.query<Key & { deaths: number }>(text, [...keysOf(events), base.replica(), ...more]),
+    )
     return new Map(rows.map((row) => [identityOf(row), row.deaths]))
   }
 
   return {
     judge: async (events) => {
-      const deaths = await ask(judgeText, [...keysOf(uniqueOf(events)), base.replica()])
+      const deaths = await ask(judgeText, uniqueOf(events))
       return events.map((event) => verdictOf(deaths.get(storedIdentity(event)) ?? 0))
     },
     calm: async () => {
@@ -76,7 +83,7 @@ export const createBegun = (base: Base): Pick<Ledger, BegunPart> => {
       const unique = uniqueOf(events)
       const now = new Set(unique.map(storedIdentity))
       const past = uniqueOf(over).filter((event) => !now.has(storedIdentity(event)))
-      const deaths = await ask(beginText, [...keysOf(unique), base.replica(), ...keysOf(past)])
+      const deaths = await ask(beginText, unique, keysOf(past))
       return events.map((event) => deaths.get(storedIdentity(event)) ?? 0)
     },
     beginAlone: async (event: ArrivedEvent) => {

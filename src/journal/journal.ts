@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../../machines/driver.ts'
+import type { ControllerError } from '../../machines/errors.ts'
 import type { Intake, JournalHealth, Ledger, Parked } from '../../machines/journal.ts'
 import { createAccepting } from './accept.ts'
 import { createUnderLock } from './atomic.ts'
@@ -75,6 +76,7 @@ export const createJournal = (options: JournalOptions): Journal => {
   const applicationName = `${applicationPrefix}${options.replicaName}`.slice(0, 63)
   const closing = new AbortController()
   const wakes = createWakes()
+  const usable = Promise.withResolvers<void>()
   let opened = false
 
   const health: Health = createHealth(
@@ -92,7 +94,7 @@ export const createJournal = (options: JournalOptions): Journal => {
   const lockPool: Pool = createPool(connections)
   const { replicaName: name, version } = options
   const lease = createLease({ names, db: pool, session, wakes, log, name, version, leaseMs, heartbeatMs })
-  const persistence = createPersistence(pool, closing.signal)
+  const persistence = createPersistence(pool, closing.signal, usable.promise)
   const base: Base = {
     names,
     pool,
@@ -122,6 +124,7 @@ export const createJournal = (options: JournalOptions): Journal => {
       throw unavailable(thrown)
     }
     opened = true
+    usable.resolve()
     pruning ??= every(pruneMs, async () => {
       while ((await prune(pool, names)) > 0 && closed === undefined);
     })
@@ -152,14 +155,15 @@ export const createJournal = (options: JournalOptions): Journal => {
       replica: lease.replica,
       accept: (arrival, withinMs) =>
         closed === undefined ? accepting.accept(arrival, withinMs) : Promise.reject(unavailable()),
-      claim: (queue, limit) => work.add(claim(queue, limit)),
+      claim: (queue, limit) => (opened ? work.add(claim(queue, limit)) : Promise.reject(notOpen())),
       onWake: wakes.on,
       transaction: (run) => work.add(persistence.transaction(run)),
     },
     ledger: {
       ...createBegun(base),
       settle: (endings) => work.add(settle(endings)),
-      underLock: (lock, settings, run) => work.add(underLock(lock, settings, run)),
+      underLock: (lock, settings, run) =>
+        opened ? work.add(underLock(lock, settings, run)) : Promise.reject(notOpen()),
     },
     parked: createParked(base),
     counters: async () => {
@@ -171,6 +175,8 @@ export const createJournal = (options: JournalOptions): Journal => {
     locks: (wanted) => locksOf(pool, names, wanted),
   }
 }
+
+const notOpen = (): ControllerError => unavailable(new Error('it is not open yet'))
 
 /** What is under way, so that closing can wait for it. */
 const createWork = (): { add<Result>(call: Promise<Result>): Promise<Result>; idle(): Promise<void> } => {

@@ -15,10 +15,13 @@ export interface Persistence {
 const maxBackoffMs = 1_000
 const maxTries = 3
 
-export const createPersistence = (pool: Pool, closing: AbortSignal): Persistence => {
+/** Nothing is written before the journal is `open`: until then this process is no replica, and would own nothing. */
+export const createPersistence = (pool: Pool, closing: AbortSignal, open: Promise<void>): Persistence => {
   setMaxListeners(0, closing)
+  const usable = Promise.race([open, new Promise((resolve) => closing.addEventListener('abort', resolve))])
 
   const again = async <Result>(run: () => Promise<Result>, tries: number): Promise<Result> => {
+    await usable
     for (let tried = 1; ; tried++) {
       if (closing.aborted) throw unavailable()
       try {

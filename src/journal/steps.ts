@@ -92,12 +92,14 @@ export const createSteps = (names: Names, replica: () => string): Steps => {
       where seq = any($1::bigint[]) and lease_by = $2 returning seq, queue
     )
     select seq::text, queue, pg_notify($3, '0 ' || queue) from released`
+  // A replica that was declared dead and registered anew ends under its new number what it began under the old one.
+  const begunHere = `b.ce_source = d.ce_source and b.id = d.id and (b.lease_by = $3
+    or not exists (select from ${quoted}.replica r where r.id = b.lease_by))`
   const endBegunText = `
-    delete from ${quoted}.begun b using unnest($1::text[], $2::text[]) as d (ce_source, id)
-    where b.ce_source = d.ce_source and b.id = d.id and (b.lease_by is null or b.lease_by = $3)`
+    delete from ${quoted}.begun b using unnest($1::text[], $2::text[]) as d (ce_source, id) where ${begunHere}`
   const freeBegunText = `
     update ${quoted}.begun b set lease_by = null, held = false from unnest($1::text[], $2::text[]) as d (ce_source, id)
-    where b.ce_source = d.ce_source and b.id = d.id and b.lease_by = $3`
+    where ${begunHere}`
 
   return {
     finish: async (tx, done, keepMs) => {

@@ -126,3 +126,33 @@ test('a checkpoint is there on the next run, and is refused when the lease is lo
   await sql('update S.event set lease_by = 4711')
   expect(await replica.ledger.checkpoint(long.row, { done: [3] })).toBe(false)
 })
+
+test('before the journal is open nothing is leased or recorded, and what may wait is done when it is', async () => {
+  const { open, create, sql } = journals()
+  const first = await open()
+  await acceptAll(first, [eventOf('row')])
+  await sql(`update S.event set state = 'ready', lease_by = null`)
+  const replica = create()
+  await expect(replica.intake.claim('journal', 1)).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' })
+  const begun = replica.ledger.begin([poison])
+  await first.ledger.seen([poison])
+  expect(await sql('select id from S.begun')).toEqual([])
+  await replica.open()
+  expect(await begun).toEqual([0])
+  expect(await sql('select lease_by from S.begun')).toEqual([{ lease_by: replica.intake.replica() }])
+})
+
+test('a replica that was declared dead ends under its new number what it began under the old one', async () => {
+  const { open, sql } = journals()
+  const replica = await open({ heartbeatMs: 50 })
+  const old = replica.intake.replica()
+  await replica.ledger.begin([poison, eventOf('given back')])
+  await sql('delete from S.replica')
+  await until(() => replica.intake.replica() !== old)
+  await replica.ledger.settle([
+    { as: 'done', event: poison, begun: true },
+    { as: 'release', event: eventOf('given back'), begun: true },
+  ])
+  expect(await sql('select id, lease_by from S.begun')).toEqual([{ id: 'given back', lease_by: null }])
+  expect(await replica.ledger.judge([eventOf('given back')])).toEqual(['clear'])
+})
