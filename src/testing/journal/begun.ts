@@ -1,16 +1,14 @@
 import { type ArrivedEvent, identityOf } from '../../../machines/event.ts'
 import type { Ledger, Verdict } from '../../../machines/journal.ts'
 import type { BegunRun, Store } from './store.ts'
-import type { Wire } from './wire.ts'
+
+/** Calls the journal as the replica that this process is by then. */
+export type CallAs = <Result>(apply: (replica: string) => Result) => Promise<Result>
 
 const mostAcquittals = 2
 
 /** With which events processes died, as `src/journal/begun.ts` keeps it. */
-export const createBegun = (
-  store: Store,
-  wire: Wire,
-  replica: () => string,
-): Pick<Ledger, 'judge' | 'calm' | 'begin' | 'beginAlone'> => {
+export const createBegun = (store: Store, call: CallAs): Pick<Ledger, 'judge' | 'calm' | 'begin' | 'beginAlone'> => {
   const died = ({ leaseBy }: BegunRun, owner: string): boolean => {
     if (leaseBy === undefined || leaseBy === owner) return false
     const known = store.replicas.get(leaseBy)
@@ -45,33 +43,24 @@ export const createBegun = (
   }
 
   return {
-    judge: (events) => {
-      const owner = replica()
-      return wire.call(() => events.map((event) => judgeOne(event, owner)))
-    },
-    calm: () => {
-      const owner = replica()
-      return wire.call(() => {
+    judge: (events) => call((owner) => events.map((event) => judgeOne(event, owner))),
+    calm: () =>
+      call((owner) => {
         for (const run of store.begun.values()) {
           if (!run.held || run.leaseBy !== owner) continue
           run.held = false
           run.leaseBy = undefined
         }
-      })
-    },
-    begin: (events, over = []) => {
-      const owner = replica()
-      return wire.call(() => {
+      }),
+    begin: (events, over = []) =>
+      call((owner) => {
         for (const event of over) free(event, owner)
         return events.map((event) => beginOne(event, owner))
-      })
-    },
-    beginAlone: (event) => {
-      const owner = replica()
-      return wire.call(() => {
+      }),
+    beginAlone: (event) =>
+      call((owner) => {
         const run = store.begun.get(identityOf(event)) ?? { deaths: 0, passed: 0 }
         store.begun.set(identityOf(event), { ...run, held: false, leaseBy: owner })
-      })
-    },
+      }),
   }
 }

@@ -1,10 +1,11 @@
 import { ControllerError } from '../../../machines/errors.ts'
 import { type Acceptance, type Arrival, type Intake, journalQueue, type Ledger } from '../../../machines/journal.ts'
-import { createBegun } from './begun.ts'
+import { unavailable } from '../../journal/failures.ts'
+import { type CallAs, createBegun } from './begun.ts'
 import type { Locks } from './locks.ts'
-import { settleIn } from './settle.ts'
+import { makeReady, settleIn } from './settle.ts'
 import type { Store } from './store.ts'
-import { createUnderLock } from './underLock.ts'
+import { brokenOff, createUnderLock, type Token } from './underLock.ts'
 import type { Answer, Wire } from './wire.ts'
 
 /**
@@ -19,8 +20,10 @@ export interface MemoryJournal {
   open(): Promise<void>
   /** Gives every lease back and leaves. */
   close(): Promise<void>
-  /** The connection ends without a word: locks are free at once, leases when somebody looks after the dead. */
+  /** The process is gone: locks are free at once, leases when somebody looks after the dead. */
   cut(): void
+  /** Transactions that are under way come to nothing. */
+  breakOff(): void
 }
 
 export interface MemoryJournalOptions {
@@ -35,10 +38,22 @@ export interface MemoryJournalOptions {
 const lostGraceMs = 1_000
 
 export const createMemoryJournal = (options: MemoryJournalOptions): MemoryJournal & LeaseKeeping => {
-  const { store, locks, wire, answer, leaseMs = 60_000 } = options
+  const { store, locks, answer, leaseMs = 60_000 } = options
+  const usable = Promise.withResolvers<void>()
+  let opened = false
+  /** Before the journal is open nothing of it can be used. */
+  const wire: Wire = {
+    push: options.wire.push,
+    call: async (apply, patience) => {
+      if (!opened && patience === 'once') throw unavailable(new Error('it is not open yet'))
+      if (!opened) await usable.promise
+      return options.wire.call(apply, patience)
+    },
+  }
   const wakes = new Map<string, Set<() => void>>()
-  const held = new Set<{ readonly lock: string }>()
+  const held = new Map<Token, (thrown: unknown) => void>()
   let replica = '0'
+  let isCut = false
   let stopListening: () => void = () => undefined
 
   const listen = (): void => {
@@ -55,7 +70,7 @@ export const createMemoryJournal = (options: MemoryJournalOptions): MemoryJourna
     accept: (arrival, withinMs) => accept(arrival, withinMs),
     claim: (queue, limit) => {
       const owner = replica
-      return wire.call(() => store.claim(queue, limit, owner))
+      return wire.call(() => store.claim(queue, limit, owner), 'once')
     },
     onWake: (queue, wake) => {
       const set = wakes.get(queue) ?? new Set()
@@ -66,15 +81,22 @@ export const createMemoryJournal = (options: MemoryJournalOptions): MemoryJourna
       Promise.reject(new ControllerError('JOURNAL_UNAVAILABLE', 'There is no database behind this journal.')),
   }
 
-  const accept = async (arrival: Arrival, withinMs: number): Promise<Acceptance> => {
+  const callAs: CallAs = async (apply) => {
+    await usable.promise
     const owner = replica
+    return wire.call(() => apply(owner), 'untilDone')
+  }
+
+  const accept = async (arrival: Arrival, withinMs: number): Promise<Acceptance> => {
     const late = Promise.withResolvers<never>()
     let expired = false
     const timer = store.clock.setTimeout(() => {
       expired = true
       late.reject(new ControllerError('JOURNAL_UNAVAILABLE', `no commit within ${withinMs} ms`))
     }, withinMs)
-    const committed = wire.call((): Acceptance => (expired ? { status: 'duplicate' } : acceptIn(store, arrival, owner)))
+    const committed = callAs(
+      (owner): Acceptance => (expired ? { status: 'duplicate' } : acceptIn(store, arrival, owner)),
+    )
     committed.then(
       (acceptance) => {
         store.clock.clearTimeout(timer)
@@ -86,35 +108,27 @@ export const createMemoryJournal = (options: MemoryJournalOptions): MemoryJourna
   }
 
   /** Committed for a caller who is gone: somebody handles it all the same. */
-  const giveBack = (seq: string): Promise<void> => {
-    const owner = replica
-    return wire.call(() => {
+  const giveBack = (seq: string): Promise<void> =>
+    callAs((owner) => {
       const row = store.rows.get(seq)
-      if (row?.leaseBy !== owner) return
-      row.state = 'ready'
-      row.leaseBy = undefined
-      store.wake(row.queue, 0)
+      if (row?.leaseBy === owner) makeReady(store, row, row.dueAt)
     })
-  }
 
   const ledger: Ledger = {
     settle: async (endings) => {
-      const owner = replica
-      const lost = await wire.call(() => settleIn(store, owner, endings))
+      const lost = await callAs((owner) => settleIn(store, owner, endings))
       if (lost > 0) await beat()
     },
-    ...createBegun(store, wire, () => replica),
-    seen: (events) => wire.call(() => events.map(store.isSeen)),
-    checkpoint: ({ seq }, data) => {
-      const owner = replica
-      return wire.call(() => {
+    ...createBegun(store, callAs),
+    seen: (events) => wire.call(() => events.map(store.isSeen), 'untilDone'),
+    checkpoint: ({ seq }, data) =>
+      callAs((owner) => {
         const row = store.rows.get(seq)
         if (row?.leaseBy !== owner) return false
         row.checkpoint = JSON.stringify(data)
         return true
-      })
-    },
-    underLock: createUnderLock({ store, locks, wire, answer, replica: () => replica, held }),
+      }),
+    underLock: createUnderLock({ store, locks, wire, answer, replica: () => replica, held, isCut: () => isCut }),
   }
 
   const beat = (): Promise<void> =>
@@ -123,7 +137,7 @@ export const createMemoryJournal = (options: MemoryJournalOptions): MemoryJourna
       if (known === undefined) replica = store.register(leaseMs)
       else known.aliveUntil = store.clock.now() + leaseMs
       store.freeOrphans()
-    })
+    }, 'once')
 
   const watch = (): Promise<void> =>
     wire.call(() => {
@@ -134,13 +148,17 @@ export const createMemoryJournal = (options: MemoryJournalOptions): MemoryJourna
         found = store.replicas.delete(id)
       }
       if (found) store.freeOrphans()
-    })
+    }, 'once')
+
+  const breakOff = (): void => {
+    for (const end of [...held.values()]) end(brokenOff())
+  }
 
   const cut = (): void => {
     stopListening()
     wakes.clear()
-    for (const token of held) locks.leave(token.lock, token)
-    held.clear()
+    breakOff()
+    isCut = true
     const known = store.replicas.get(replica)
     if (known !== undefined) known.lostAt = store.clock.now()
   }
@@ -151,15 +169,19 @@ export const createMemoryJournal = (options: MemoryJournalOptions): MemoryJourna
     beat,
     watch,
     cut,
-    open: () =>
-      wire.call(() => {
+    breakOff,
+    open: async () => {
+      await options.wire.call(() => {
         if (!hasLease()) replica = store.register(leaseMs)
         stopListening()
         listen()
         store.freeOrphans()
-      }),
+      }, 'once')
+      opened = true
+      usable.resolve()
+    },
     close: () =>
-      wire.call(() => {
+      options.wire.call(() => {
         store.replicas.delete(replica)
         for (const row of store.rows.values()) {
           if (row.state !== 'leased' || row.leaseBy !== replica) continue
@@ -173,7 +195,7 @@ export const createMemoryJournal = (options: MemoryJournalOptions): MemoryJourna
           run.leaseBy = undefined
         }
         cut()
-      }),
+      }, 'once'),
   }
 }
 

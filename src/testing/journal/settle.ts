@@ -2,7 +2,7 @@ import type { JournalRow } from '../../../machines/driver.ts'
 import { type ArrivedEvent, identityOf } from '../../../machines/event.ts'
 import { type Done, type Ending, type Failed, journalQueue, type Moved } from '../../../machines/journal.ts'
 import { planOf } from '../../journal/plan.ts'
-import type { Row, Store } from './store.ts'
+import type { BegunRun, Row, Store } from './store.ts'
 
 /**
  * The settlement of endings, planned as the real journal plans it. Rows that are not leased to `replica` any more are
@@ -64,14 +64,16 @@ export const applyEffects = (store: Store, { emits = [], emitDelaysMs = [], coun
 /** The record of a run ends with it. */
 export const endBegun = (store: Store, replica: string, event: ArrivedEvent): void => {
   const record = store.begun.get(identityOf(event))
-  if (record !== undefined && (record.leaseBy === undefined || record.leaseBy === replica)) {
-    store.begun.delete(identityOf(event))
-  }
+  if (record !== undefined && isBegunHere(store, replica, record)) store.begun.delete(identityOf(event))
 }
+
+/** Also under the number that this replica had before it was declared dead. */
+const isBegunHere = (store: Store, replica: string, { leaseBy }: BegunRun): boolean =>
+  leaseBy === undefined || leaseBy === replica || !store.replicas.has(leaseBy)
 
 const freeBegun = (store: Store, replica: string, event: ArrivedEvent): void => {
   const record = store.begun.get(identityOf(event))
-  if (record?.leaseBy !== replica) return
+  if (record === undefined || !isBegunHere(store, replica, record)) return
   record.leaseBy = undefined
   record.held = false
 }

@@ -1,10 +1,16 @@
 import { ControllerError, toControllerError } from '../../../machines/errors.ts'
 import { type ArrivedEvent, identityOf } from '../../../machines/event.ts'
 import type { AtomicTransaction, Done, Ledger } from '../../../machines/journal.ts'
+import { isTransient, unavailable } from '../../journal/failures.ts'
 import type { Locks } from './locks.ts'
 import { applyEffects, endBegun } from './settle.ts'
 import type { Store } from './store.ts'
 import type { Answer, Wire } from './wire.ts'
+
+/** Somebody who has a lock or waits for it. */
+export interface Token {
+  readonly lock: string
+}
 
 export interface UnderLockParts {
   readonly store: Store
@@ -12,14 +18,24 @@ export interface UnderLockParts {
   readonly wire: Wire
   readonly answer: Answer
   readonly replica: () => string
-  /** Locks and waits of this replica, to be left when it dies. */
-  readonly held: Set<{ readonly lock: string }>
+  /** Locks and waits of this replica, each with what breaks it off. */
+  readonly held: Map<Token, (thrown: unknown) => void>
+  readonly isCut: () => boolean
 }
 
 /** A transaction writes nothing before its end: what it wants to write stands in a list until then. */
-export const createUnderLock = ({ store, locks, wire, answer, replica, held }: UnderLockParts): Ledger['underLock'] => {
-  const take = (lock: string, waitMs: number, signal: AbortSignal, token: { readonly lock: string }): Promise<void> =>
+export const createUnderLock = ({
+  store,
+  locks,
+  wire,
+  answer,
+  replica,
+  held,
+  isCut,
+}: UnderLockParts): Ledger['underLock'] => {
+  const take = (lock: string, waitMs: number, signal: AbortSignal, token: Token): Promise<void> =>
     new Promise((resolve, reject) => {
+      if (isCut()) throw brokenOff()
       const leave = (thrown: unknown): void => {
         store.clock.clearTimeout(timer)
         signal.removeEventListener('abort', abort)
@@ -30,7 +46,7 @@ export const createUnderLock = ({ store, locks, wire, answer, replica, held }: U
       const abort = (): void => leave(signal.reason)
       const timer = store.clock.setTimeout(() => leave(lockTimedOut(lock, waitMs)), waitMs)
       signal.addEventListener('abort', abort, { once: true })
-      held.add(token)
+      held.set(token, leave)
       locks.ask(lock, token, () => {
         store.clock.clearTimeout(timer)
         signal.removeEventListener('abort', abort)
@@ -40,26 +56,29 @@ export const createUnderLock = ({ store, locks, wire, answer, replica, held }: U
 
   return async (lock, { waitMs, signal }, run) => {
     const token = { lock }
+    const check = (): void => {
+      if (!held.has(token)) throw brokenOff()
+    }
     const aborted = Promise.withResolvers<never>()
     aborted.promise.catch(() => undefined)
     const abort = (): void => aborted.reject(signal.reason)
     signal.addEventListener('abort', abort, { once: true })
     try {
       signal.throwIfAborted()
-      await wire.call(() => take(lock, waitMs, signal, token))
+      await wire.call(() => take(lock, waitMs, signal, token), 'once')
       const owner = replica()
-      const { tx, commit } = transaction(store, wire, answer, owner)
+      const { tx, commit } = transaction({ store, wire, answer, owner, check })
       const result = await Promise.race([run(tx), aborted.promise])
       await wire.call(() => {
-        if (!held.has(token)) throw new ControllerError('JOURNAL_UNAVAILABLE', 'The connection was cut.')
+        check()
         commit()
         locks.leave(lock, token)
         held.delete(token)
-      })
+      }, 'once')
       return result
     } catch (thrown) {
       if (signal.aborted && thrown === signal.reason) throw toControllerError(thrown, 'HANDLER_INTERRUPTED')
-      throw thrown
+      throw isTransient(thrown) ? unavailable(thrown) : thrown
     } finally {
       signal.removeEventListener('abort', abort)
       locks.leave(lock, token)
@@ -74,7 +93,18 @@ interface Transaction {
   commit(): void
 }
 
-const transaction = (store: Store, wire: Wire, answer: Answer, replica: string): Transaction => {
+interface TransactionParts extends Pick<UnderLockParts, 'store' | 'wire' | 'answer'> {
+  readonly owner: string
+  /** Throws when the connection was cut. */
+  check(): void
+}
+
+const transaction = ({ store, wire, answer, owner, check }: TransactionParts): Transaction => {
+  const ask = <Result>(happen: () => Result): Promise<Result> =>
+    wire.call(() => {
+      check()
+      return happen()
+    }, 'once')
   const marks = new Map<string, { readonly event: ArrivedEvent; readonly keepMs: number }>()
   const statements: Store['statements'] = []
   const endings: Done[] = []
@@ -82,13 +112,13 @@ const transaction = (store: Store, wire: Wire, answer: Answer, replica: string):
   const checkRows = (): void => {
     for (const { row } of endings) {
       const stored = row === undefined ? undefined : store.rows.get(row.seq)
-      if (row === undefined || (stored?.state === 'leased' && stored.leaseBy === replica)) continue
+      if (row === undefined || (stored?.state === 'leased' && stored.leaseBy === owner)) continue
       throw new ControllerError('LEASE_LOST', 'Another replica took over an event of this transaction.')
     }
   }
 
   const query: AtomicTransaction['query'] = <Found extends object>(text: string, values: readonly unknown[] = []) =>
-    wire.call(() => {
+    ask(() => {
       const rows = answer(text, values) as Found[]
       statements.push({ text, values })
       return { rows, rowCount: rows.length }
@@ -98,7 +128,7 @@ const transaction = (store: Store, wire: Wire, answer: Answer, replica: string):
     tx: {
       query,
       mark: (events) =>
-        wire.call(() =>
+        ask(() =>
           events.map(({ event, keepMs }) => {
             const identity = identityOf(event)
             if (marks.has(identity) || store.isSeen(event)) return false
@@ -107,7 +137,7 @@ const transaction = (store: Store, wire: Wire, answer: Answer, replica: string):
           }),
         ),
       settle: (settled) =>
-        wire.call(() => {
+        ask(() => {
           endings.push(...settled)
           checkRows()
         }),
@@ -122,12 +152,16 @@ const transaction = (store: Store, wire: Wire, answer: Answer, replica: string):
         const row = ending.row === undefined ? undefined : store.rows.get(ending.row.seq)
         if (row !== undefined) store.remove(row)
         applyEffects(store, ending)
-        if (ending.begun === true) endBegun(store, replica, ending.event)
+        if (ending.begun === true) endBegun(store, owner, ending.event)
       }
       store.statements.push(...statements)
     },
   }
 }
+
+/** As Postgres says it when a session is ended. */
+export const brokenOff = (): Error =>
+  Object.assign(new Error('terminating connection due to administrator command'), { code: '57P01' })
 
 const lockTimedOut = (lock: string, waitMs: number): ControllerError =>
   new ControllerError('LOCK_TIMED_OUT', `The lock "${lock}" was not free within ${waitMs} ms.`)
