@@ -66,3 +66,23 @@ export const listenForSignals = (
     },
   }
 }
+
+/**
+ * For a program that holds the terminal and has nothing to drain: `told` resolves at any signal that asks it to end, and
+ * `atExit` runs however the process ends, so far as it can run anything.
+ */
+export const listenForEnd = (atExit: () => void): { readonly told: Promise<void>; stop(): void } => {
+  const { promise: told, resolve } = Promise.withResolvers<void>()
+  const onSignal = (): void => resolve()
+  for (const name of enders) process.on(name, onSignal)
+  process.on('exit', atExit)
+  return {
+    told,
+    stop: () => {
+      for (const name of enders) process.off(name, onSignal)
+      process.off('exit', atExit)
+    },
+  }
+}
+
+const enders = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const

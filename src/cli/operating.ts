@@ -12,6 +12,16 @@ export const addOperatingCommands = (program: Command, output: Output): void => 
     .addHelpText('after', examples('status', 'status --json'))
     .action(() => showStatus(output))
 
+  program
+    .command('top')
+    .description('watch the running controller: sources, rates, locks, jobs and the drain; q quits')
+    .option('--interval <seconds>', 'between two looks, 1 to 60', upTo(60), 1)
+    .addHelpText('after', examples('top', 'top --interval 5', 'top --json'))
+    .action(async ({ interval }: { interval: number }) => {
+      const { top } = await import('./top.ts')
+      await top(interval * 1_000, output)
+    })
+
   for (const [name, description, done] of [
     ['pause', 'let a source take nothing new; what it has is handled', 'takes nothing new'],
     ['resume', 'let a paused source go on', 'goes on'],

@@ -43,7 +43,7 @@ const inRed = (text: string): string => styleText('red', text, { stream: process
 
 /** Rows of text in columns, each as wide as its widest cell. */
 export const table = (head: readonly string[], rows: readonly (readonly unknown[])[]): string => {
-  const lines = [head, ...rows].map((row) => row.map((cell) => printable(String(cell ?? '')).replaceAll('\n', ' ')))
+  const lines = [head, ...rows].map((row) => row.map((cell) => onOneLine(String(cell ?? ''))))
   const widths = head.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0)))
   return lines
     .map((line) =>
@@ -72,3 +72,6 @@ export const usage = (message: string): ControllerError => new ControllerError('
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
 const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g
 const printable = (text: string): string => stripVTControlCharacters(text).replace(controls, '')
+
+/** Without line breaks and terminal escapes. */
+export const onOneLine = (text: string): string => printable(text).replaceAll('\n', ' ')

@@ -133,6 +133,7 @@ describe('check', () => {
 describe('without a running controller', () => {
   it.each([
     ['status'],
+    ['top'],
     ['drain'],
     ['pause orders'],
     ['credit orders 5'],

@@ -11,6 +11,8 @@ export interface DrivenProcess extends AsyncDisposable {
   log(): readonly Readonly<Record<string, unknown>>[]
   /** Waits until the output matches; fails at once when the process ends without. */
   says(pattern: RegExp, ms?: number): Promise<RegExpExecArray>
+  /** What somebody types; asks for `stdin: true`. */
+  write(text: string): void
   /** To the process itself; with `group: true` to its whole group, as Ctrl-C in a terminal does. */
   signal(name: NodeJS.Signals, options?: { readonly group?: boolean }): void
   /** Resolves when it has ended and its output is complete. */
@@ -30,6 +32,8 @@ export interface ProcessOptions {
   readonly env?: Readonly<Record<string, string | undefined>>
   /** Instead of the Node that runs the tests. */
   readonly command?: string
+  /** Keeps its stdin open, for `write`. */
+  readonly stdin?: boolean
 }
 
 let guardian: ReturnType<typeof startGuardian> | undefined
@@ -40,9 +44,12 @@ export const startProcess = (args: readonly string[], options: ProcessOptions = 
     cwd: options.cwd,
     env: { ...process.env, FORCE_COLOR: undefined, NODE_ENV: undefined, VITEST: undefined, ...options.env },
     detached: true,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   })
   const { pid } = child
+  // It may end before it has read all.
+  child.stdin.on('error', () => undefined)
+  if (options.stdin !== true) child.stdin.end()
   if (pid === undefined) throw new Error(`${options.command ?? 'node'} could not be started`)
   guardian ??= startGuardian()
   guardian.watch({ pid, group: true, signal: 'SIGKILL' })
@@ -79,6 +86,7 @@ export const startProcess = (args: readonly string[], options: ProcessOptions = 
     output: () => output,
     log: () => output.split('\n').flatMap(asObject),
     says,
+    write: (text) => void child.stdin.write(text),
     signal: (name, { group = false } = {}) => void process.kill(group ? -pid : pid, name),
     exit,
     end,
