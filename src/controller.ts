@@ -189,9 +189,12 @@ const run = async (config: ResolvedConfig, { url, log, onRunning, onStopped }: L
     },
   })
   root.start()
-  log.info({ admin: admin.port, sources: Object.keys(sources) }, 'controller started')
+  const page = inspector === undefined ? {} : { inspector: `http://${inUrl(host)}:${admin.port}/inspector/` }
+  log.info({ admin: admin.port, ...page, sources: Object.keys(sources) }, 'controller started')
   if (Object.keys(tokens).length === 0) {
     log.warn({}, 'no KOKSMAT_INSPECTOR_TOKEN: anyone on this machine may operate; for development only')
   }
   return running
 }
+
+const inUrl = (host: string): string => (host.includes(':') ? `[${host}]` : host)

@@ -7,8 +7,6 @@
  */
 export interface Durations {
   observe(source: string, outcome: string, seconds: number): void
-  /** How many have been observed so far, by bucket; the difference of two is what came between. */
-  cells(): readonly number[]
   /** The whole metric as text, with its HELP and TYPE lines. */
   exposition(): string
 }
@@ -38,14 +36,6 @@ export const createDurations = (name: string, help: string): Durations => {
       series.cells[cell] = (series.cells[cell] ?? 0) + 1
       series.sum += seconds
     },
-    cells: () => {
-      const all = new Array<number>(durationBounds.length + 1).fill(0)
-      for (const outcomes of bySource.values()) {
-        for (const { cells } of outcomes.values())
-          for (const [cell, count] of cells.entries()) all[cell] = (all[cell] ?? 0) + count
-      }
-      return all
-    },
     exposition: () => {
       const lines = [`# HELP ${name} ${help}`, `# TYPE ${name} histogram`]
       for (const [source, outcomes] of bySource) {
@@ -54,30 +44,6 @@ export const createDurations = (name: string, help: string): Durations => {
       return `${lines.join('\n')}\n`
     },
   }
-}
-
-export interface Quantiles {
-  readonly p50: number
-  readonly p95: number
-  readonly p99: number
-  readonly count: number
-}
-
-/** In ms, estimated within a bucket as Prometheus does; undefined when nothing was observed. */
-export const quantilesOf = (cells: readonly number[]): Quantiles | undefined => {
-  const count = cells.reduce((sum, each) => sum + each, 0)
-  if (count === 0) return undefined
-  const at = (share: number): number => {
-    let below = 0
-    for (const [cell, here] of cells.entries()) {
-      const [from, to] = [durationBounds[cell - 1] ?? 0, durationBounds[cell] ?? durationBounds.at(-1) ?? 0]
-      if (here > 0 && below + here >= share * count)
-        return 1_000 * (from + (to - from) * ((share * count - below) / here))
-      below += here
-    }
-    return 0
-  }
-  return { p50: at(0.5), p95: at(0.95), p99: at(0.99), count }
 }
 
 const cellOf = (seconds: number): number => {

@@ -45,8 +45,6 @@ export interface Metrics {
   gauge(name: string, value: number, labels?: Readonly<Record<string, string>>): void
   /** One more of a driver's own events (`DriverHost.count`), as `koksmat_<name>_total` with its labels. */
   count(name: string, labels?: Readonly<Record<string, string>>): void
-  /** Of all events settled so far, by how long they took; see `quantilesOf`. */
-  durations(): readonly number[]
   /** The text of a scrape. Scrapes are printed one after the other, each from its own snapshot. */
   render(snapshot: MetricsSnapshot): Promise<string>
 }
@@ -97,7 +95,6 @@ export const createMetrics = (): Metrics => {
   let last: Promise<unknown> = Promise.resolve()
   return {
     observe: durations.observe,
-    durations: durations.cells,
     gauge: (name, value, labels = {}) => {
       let found = driverGauges.get(name)
       if (found === undefined) {

@@ -1,49 +1,53 @@
 import { HostError, type InspectorHost } from '../../inspector/host.ts'
 import type { ControlCommand } from '../../inspector/protocol.ts'
 import { ControllerError } from '../../machines/errors.ts'
+import type { Parked } from '../../machines/journal.ts'
 import type { Control } from '../control/control.ts'
-import { quantilesOf } from '../durations.ts'
-import type { Metrics } from '../metrics.ts'
+import type { Latency } from '../runtime/latency.ts'
 import { readCommand } from './control.ts'
 import type { AdminTarget } from './target.ts'
 
 /** The controller as the inspector's page sees it: the same status, the same commands, the same log lines. */
 export interface InspectorHostParts {
-  readonly target: Pick<AdminTarget, 'status' | 'parked'> & { readonly control: Pick<Control, 'perform'> }
-  readonly metrics: Pick<Metrics, 'durations'>
-  /** Parked events by source. */
-  counts(): Promise<Readonly<Record<string, number>>>
+  readonly target: Pick<AdminTarget, 'status'> & { readonly control: Pick<Control, 'perform'> }
+  readonly parked: Pick<Parked, 'list' | 'show' | 'counts'>
+  readonly latency: Pick<Latency, 'take'>
 }
 
-export const createInspectorHost = ({ target, metrics, counts }: InspectorHostParts): InspectorHost => {
-  let seen = metrics.durations()
-
+export const createInspectorHost = ({ target, parked, latency }: InspectorHostParts): InspectorHost => {
+  const { control } = target
   return {
     commands,
     status: async () => {
-      const now = metrics.durations()
-      const latency = quantilesOf(now.map((count, cell) => count - (seen[cell] ?? 0)))
-      seen = now
-      return { ...(await target.status()), ...(latency === undefined ? {} : { latency }) }
+      const known = await target.status()
+      const taken = latency.take()
+      return taken === undefined ? known : { ...known, latency: taken }
     },
-    control: (command, who) => translated(async () => target.control.perform(readCommand(command), who)),
+    control: (command, who) => translated(async () => control.perform(readCommand(command), who)),
+    send: async (actorId, { type, source }, who) => {
+      const name = actorId === 'controller' ? byHand.get(type) : undefined
+      if (name === undefined || typeof source !== 'string') {
+        throw new HostError('REFUSED', `By hand: ${[...byHand.keys()].join(', ')}, with a source, to the controller.`)
+      }
+      await translated(() => control.perform({ name, source }, who))
+    },
     parked: (filter) =>
       translated(async () => {
-        const [events, all] = await Promise.all([
-          target.parked.list({ ...filter, limit: filter.limit ?? 100 }),
-          counts(),
-        ])
-        return { events, counts: all }
+        const limited = { ...filter, limit: filter.limit ?? defaultLimit }
+        const [events, counts] = await Promise.all([parked.list(limited), parked.counts()])
+        return { events, counts }
       }),
     parkedEvent: (seq) =>
       translated(async () => {
-        const found = await target.parked.show(seq)
+        const found = await parked.show(seq)
         if (found === undefined) return undefined
-        const { raw, ...event } = found
-        return { ...event, ...(raw === undefined ? {} : { rawBytes: Buffer.byteLength(raw, 'base64') }) }
+        const { raw, ...shown } = found
+        return raw === undefined ? shown : { ...shown, rawBytes: Buffer.byteLength(raw, 'base64') }
       }),
   }
 }
+
+const defaultLimit = 100
 
 const commands: readonly ControlCommand['name'][] = [
   'pause',
@@ -58,17 +62,25 @@ const commands: readonly ControlCommand['name'][] = [
   'rotateSecret',
 ]
 
+/** Events of the controller that may be made by hand, and the commands they are. */
+const byHand: ReadonlyMap<string, 'pause' | 'resume'> = new Map([
+  ['controller.pause', 'pause'],
+  ['controller.resume', 'resume'],
+])
+
 /** An error of ours in the inspector's words. */
 const translated = async <Result>(run: () => Promise<Result>): Promise<Result> => {
   try {
     return await run()
   } catch (thrown) {
     if (!(thrown instanceof ControllerError)) throw thrown
-    throw new HostError(hostCodeOf(thrown), thrown.message)
+    const code = thrown.fields['seq'] === undefined ? codes.get(thrown.code) : 'NO_EVENT'
+    throw code === undefined ? thrown : new HostError(code, thrown.message)
   }
 }
 
-const hostCodeOf = ({ code, fields }: ControllerError): HostError['code'] => {
-  if (code === 'JOURNAL_UNAVAILABLE') return 'UNAVAILABLE'
-  return fields['seq'] === undefined ? 'REFUSED' : 'NO_EVENT'
-}
+const codes: ReadonlyMap<string, HostError['code']> = new Map([
+  ['JOURNAL_UNAVAILABLE', 'UNAVAILABLE'],
+  ['COMMAND_INVALID', 'REFUSED'],
+  ['COMMAND_REFUSED', 'REFUSED'],
+])

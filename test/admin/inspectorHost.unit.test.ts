@@ -4,7 +4,7 @@ import type { ControlCommand } from '../../inspector/protocol.ts'
 import { ControllerError, type ErrorCode } from '../../machines/errors.ts'
 import type { ParkedEvent } from '../../machines/journal.ts'
 import { createInspectorHost } from '../../src/admin/inspectorHost.ts'
-import { createMetrics } from '../../src/metrics.ts'
+import { createLatency } from '../../src/runtime/latency.ts'
 import type { Status } from '../../src/status.ts'
 
 const who = { by: 'inspector', address: '127.0.0.1', session: 's-1' } as const
@@ -33,19 +33,19 @@ const parked: ParkedEvent = {
 const hosted = (failure?: ControllerError) => {
   const performed: unknown[] = []
   const limits: number[] = []
-  const metrics = createMetrics()
+  const latency = createLatency()
   const host = createInspectorHost({
-    metrics,
-    counts: async () => ({ orders: 1 }),
+    latency,
+    parked: {
+      list: async ({ limit }) => {
+        limits.push(limit)
+        return [parked]
+      },
+      show: async (seq) => (seq === '7' ? parked : undefined),
+      counts: async () => ({ orders: 1 }),
+    },
     target: {
       status: async () => status,
-      parked: {
-        list: async ({ limit }) => {
-          limits.push(limit)
-          return [parked]
-        },
-        show: async (seq) => (seq === '7' ? parked : undefined),
-      },
       control: {
         perform: async (command, by) => {
           if (failure !== undefined) throw failure
@@ -55,7 +55,7 @@ const hosted = (failure?: ControllerError) => {
       },
     },
   })
-  return { host, metrics, performed, limits }
+  return { host, latency, performed, limits }
 }
 
 test('every command that it names is taken, with who gave it, and its result is the answer', async () => {
@@ -115,13 +115,23 @@ test('parked events come with the counts of all, and one of them without its raw
   expect(await host.parkedEvent('8')).toBeUndefined()
 })
 
+test('an event made by hand is the command that it stands for, and others are refused', async () => {
+  const { host, performed } = hosted()
+  await host.send?.('controller', { type: 'controller.pause', source: 'orders' }, who)
+  expect(performed).toEqual([[{ name: 'pause', source: 'orders' }, who]])
+  for (const [actor, event] of [
+    ['controller', { type: 'controller.drain', reason: 'x' }],
+    ['controller', { type: 'controller.pause' }],
+    ['jobs', { type: 'controller.pause', source: 'orders' }],
+  ] as const) {
+    await expect(host.send?.(actor, event, who)).rejects.toMatchObject({ code: 'REFUSED' })
+  }
+  expect(performed).toHaveLength(1)
+})
+
 test('latency is that of the events since it was last asked, and absent when there were none', async () => {
-  const { host, metrics } = hosted()
-  metrics.observe('orders', 'done', 20)
-  expect(await host.status()).toMatchObject({ state: 'running', latency: { count: 1 } })
+  const { host, latency } = hosted()
+  for (let no = 0; no < 100; no++) latency.note(no < 98 ? 0.003 : 4)
+  expect(await host.status()).toEqual({ state: 'running', latency: { count: 100, p50: 3, p95: 3, p99: 4_000 } })
   expect(await host.status()).toEqual({ state: 'running' })
-  for (let no = 0; no < 98; no++) metrics.observe('orders', 'done', 0.003)
-  for (const seconds of [4, 4]) metrics.observe('orders', 'parked', seconds)
-  const { latency } = await host.status()
-  expect(latency).toMatchObject({ count: 100, p50: expect.closeTo(3, 0), p99: expect.closeTo(3_750, 0) })
 })

@@ -191,8 +191,10 @@ test('a token that may only read sees everything and changes nothing', async () 
   expect(controller.log()).not.toContain('for development only')
 })
 
-test('without a token the log says in one line at the start that anyone may operate', async () => {
+test('the log says at the start where the inspector is, and in one line that without a token anyone may operate', async () => {
   await using controller = await operated(broken().definition)
+  const started = controller.lines.find(({ msg }) => msg === 'controller started')
+  expect((await fetch(String(started?.['inspector']), { method: 'HEAD' })).status).toBe(200)
   const said = controller.lines.filter(({ msg }) => String(msg).includes('anyone on this machine may operate'))
   expect(said).toMatchObject([{ level: 'warn' }])
 })
