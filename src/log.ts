@@ -12,8 +12,8 @@ import { cleanBranch, cleanText } from './logFields.ts'
  */
 export interface ControllerLog extends Log {
   fatal(fields: object, message: string): void
-  /** The log of one actor, e.g. `{ actor: 'source:orders' }`. */
-  child(fields: { readonly actor: string } & Readonly<Record<string, unknown>>): ControllerLog
+  /** A log whose lines carry these fields too, e.g. `{ actor: 'source:orders' }`. */
+  child(fields: Readonly<Record<string, unknown>>): ControllerLog
   /** Returns when every line so far has been handed to the operating system. */
   flush(): void
   /** From now on, for this log and all its children; returns the level before. Absent: the level is not ours to set. */

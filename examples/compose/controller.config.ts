@@ -13,12 +13,12 @@ export default defineController({
     demo: webhook({ path: '/hooks/demo', type: 'demo.hook', signature: unsigned() }),
   },
   handlers: [
-    on('order.*', (event, { log }) => log.info({ id: event.id }, 'order handled')),
+    on('order.*', (_event, { log }) => log.info({}, 'order handled')),
     on('invoice.created', { atomic: 'ledger' }, async (event, { tx, counter }) => {
       await tx.query('insert into demo.ledger (invoice) values ($1)', [event.id])
       counter('invoices').add(1)
     }),
-    on('demo.hook', (event, { log }) => log.info({ id: event.id }, 'webhook handled')),
+    on('demo.hook', (_event, { log }) => log.info({}, 'webhook handled')),
   ],
   // An application has migrations of its own.
   prepare: async (database) => {

@@ -43,8 +43,8 @@ export default defineController({
 
 const handlerFile = `import type { ArrivedEvent, HandlerContext } from 'koksmat-controller'
 
-export const orderCreated = async (event: ArrivedEvent, { log }: HandlerContext): Promise<void> => {
-  log.info({ id: event.id, data: event.data }, 'order created')
+export const orderCreated = async (_event: ArrivedEvent, { log, attempt }: HandlerContext): Promise<void> => {
+  log.info({ attempt }, 'order created')
 }
 `
 

@@ -70,7 +70,7 @@ class Context implements AnyContext {
 
   get log(): Log {
     const { parts, task } = this.#run
-    return parts.log.child({ actor: 'handler', type: task.event.type, id: task.event.id })
+    return parts.log.child({ type: task.event.type, id: task.event.id })
   }
 
   get signal(): AbortSignal {

@@ -1,5 +1,5 @@
 import type { ArrivedEvent, HandlerContext } from '../../../src/index.ts'
 
-export const demoHook = (event: ArrivedEvent, { log }: HandlerContext): void => {
-  log.info({ id: event.id, data: event.data }, 'webhook handled')
+export const demoHook = (_event: ArrivedEvent, { log }: HandlerContext): void => {
+  log.info({}, 'webhook handled')
 }
