@@ -71,6 +71,10 @@ const judge = (goal: Goal, { controller, ...others }: Readonly<Record<string, Me
   if ('ofBare' in goal) {
     return [{ goal: `${goal.ofBare} × bare`, reached: share(perSecond, bare.perSecond) >= goal.ofBare }]
   }
+  if ('cpuAboveBare' in goal) {
+    const reached = cpuMicrosPerEvent <= bare.cpuMicrosPerEvent + goal.cpuAboveBare
+    return [{ goal: `CPU ≤ bare + ${goal.cpuAboveBare} µs`, reached }]
+  }
   return [
     { goal: `CPU ≤ ${goal.cpuOfBare} × bare`, reached: cpuMicrosPerEvent <= goal.cpuOfBare * bare.cpuMicrosPerEvent },
   ]

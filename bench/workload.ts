@@ -24,6 +24,8 @@ export type Goal =
   | { readonly perSecond: number }
   | { readonly ofBare: number }
   | { readonly cpuOfBare: number }
+  /** µs CPU an event more than the bare side. */
+  | { readonly cpuAboveBare: number }
   | { readonly p99Ms: number }
   /** Faster than another side of the workload, where that one runs. */
   | { readonly aheadOf: string }

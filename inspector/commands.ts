@@ -22,7 +22,7 @@ interface Options {
   readonly collector: Collector
   readonly host: InspectorHost | undefined
   readonly serialize: Serialize
-  flight(): unknown
+  readonly flight: (() => unknown) | undefined
   /** One line for each change that was asked for through the inspector alone; the host writes its own. */
   audit(fields: object): void
   onError(thrown: unknown): void
@@ -88,6 +88,7 @@ export const createCommander = (options: Options): Commander => {
         return { ...found, event, redacted: text.includes('{"$":"redacted"}') || text.includes('[redacted]') }
       }
       case 'flight':
+        if (flight === undefined) throw new Declined('UNSUPPORTED', 'Nothing is recorded here.')
         return flight()
     }
   }

@@ -8,6 +8,7 @@ import { createCommander } from './commands.ts'
 import { createGate, isLoopback } from './gate.ts'
 import type { InspectorHost } from './host.ts'
 import { createPageFiles } from './page.ts'
+import type { Flight } from './protocol/flight.ts'
 import { createRedaction, type RedactionOptions } from './redaction.ts'
 import { createSerializer } from './serialize.ts'
 import { type Mounted, mount } from './server.ts'
@@ -43,6 +44,8 @@ export interface InspectorOptions {
   readonly bounds?: Partial<Bounds>
   /** Events that tell of a failure are never sampled out. Events with an `error` are found without it. */
   readonly isFailure?: (event: { readonly type: string }) => boolean
+  /** What a flight recorder holds (`recorder.ts`), for those who ask for it. */
+  readonly flight?: () => Flight
   /** The service around the actors. */
   readonly service?: InspectorHost
   readonly log?: InspectorLog
@@ -95,7 +98,7 @@ const inspect = (root: AnyActorRef, options: InspectorOptions & { readonly host:
     readToken: options.readToken,
     ...(options.allowedHosts === undefined ? {} : { allowedHosts: options.allowedHosts }),
   })
-  const flight = (): unknown => undefined
+  const { flight } = options
   const audit = (fields: object): void => log?.info(fields, 'inspector command')
   const commander = createCommander({ collector, host: service, serialize, flight, audit, onError })
   const statusOf = () => statusWithin(service, serialize)

@@ -20,7 +20,7 @@ export interface MountOptions {
   readonly collector: Collector
   readonly sockets: Sockets
   readonly files: PageFiles
-  flight(): unknown
+  readonly flight: (() => unknown) | undefined
   onError(thrown: unknown): void
 }
 
@@ -106,7 +106,9 @@ const createApp = ({ gate, collector, sockets, files, flight, onError }: MountOp
     response.set('cache-control', 'private, max-age=31536000, immutable').json(definition)
   })
   app.get('/inspector/flight', (request, response) => {
-    if (signedIn(request, response) !== undefined) response.json(flight())
+    if (signedIn(request, response) === undefined) return
+    if (flight === undefined) return problem(response, 404, 'Nothing is recorded here')
+    response.attachment('flight.json').json(flight())
   })
   app.get('/inspector', (_, response) => response.redirect(308, '/inspector/'))
   app.use('/inspector/', async (request, response, next) => {

@@ -28,6 +28,8 @@ export interface Controller {
   start(): Promise<void>
   drain(reason: string): void
   abort(reason: string): void
+  /** The process is about to end by an error nobody caught: what led to it is written to a file. */
+  crashed(thrown: unknown): void
   /**
    * Resolves when everything is closed, after the last line of the log, the drain report. 0: clean, 1: died, 3: aborted
    * with unsettled events.
@@ -47,6 +49,7 @@ export interface ControllerOptions {
 }
 
 interface Running extends AdminTarget {
+  crashed(thrown: unknown): void
   readonly parked: Parked
   drain(reason: string): void
   abort(reason: string): void
@@ -89,6 +92,7 @@ export const createController = (config: ResolvedConfig, { log, folder }: Contro
       running?.drain(reason)
     },
     abort: (reason) => running?.abort(reason),
+    crashed: (thrown) => running?.crashed(thrown),
     stopped: stopped.promise,
     status: () => need().status(),
     probes: () => running?.probes() ?? { live: true, started: false, ready: false, why: ['not started'] },
@@ -141,6 +145,7 @@ const run = async (config: ResolvedConfig, { url, log, onRunning, onStopped }: L
       drainBegins(reason)
       tell({ type: 'controller.drain', reason })
     },
+    crashed: assembly.flights.crashed,
     abort: (reason) => {
       drainBegan()
       tell({ type: 'controller.abort', reason })
@@ -158,6 +163,7 @@ const run = async (config: ResolvedConfig, { url, log, onRunning, onStopped }: L
   })
   const finish = async (exitCode: 0 | 1 | 3, last: DrainReport): Promise<void> => {
     control.end()
+    assembly.flights.close()
     await inspector?.close()
     await admin.close()
     await onStopped(exitCode, last)
@@ -181,6 +187,7 @@ const run = async (config: ResolvedConfig, { url, log, onRunning, onStopped }: L
     },
     error: (thrown) => {
       log.fatal({ err: thrown }, 'the root actor died')
+      assembly.flights.crashed(thrown)
       void finish(1, report(false))
     },
     complete: () => {

@@ -16,6 +16,8 @@ import type { ControllerLog } from './log.ts'
 export interface Signalled {
   drain(reason: string): void
   abort(reason: string): void
+  /** Called before the process ends by an error that nobody caught. */
+  crashed?(thrown: unknown): void
 }
 
 export interface Signals {
@@ -50,6 +52,7 @@ export const listenForSignals = (
   }
   const onFatal = (thrown: unknown): void => {
     log.fatal(thrown instanceof Error ? thrown : { error: String(thrown) }, 'uncaught error')
+    controller.crashed?.(thrown)
     log.flush()
     force(1)
   }

@@ -1,21 +1,26 @@
 import type { Delivery, Driver } from '../../machines/driver.ts'
 
-/** A broker without IO: a batch whenever there is credit for a whole one, in a turn of its own as a socket would. */
+/**
+ * A broker without IO: a batch whenever there is credit for a whole one, in a turn of its own as a socket would, or at
+ * most one each `everyMs`.
+ */
 export const createFakeDriver = (
   events: number,
   batchSize: number,
   typeOf: (no: number) => string = () => 'bench.event',
+  everyMs = 0,
 ): Driver => ({
   kind: 'queue.event',
   connect: async (host) => {
     let next = 0
     let inFlight = 0
     let consuming = false
-    let turn: NodeJS.Immediate | undefined
+    let turn: NodeJS.Immediate | NodeJS.Timeout | undefined
 
     const look = (): void => {
       if (!consuming || turn !== undefined || next >= events) return
-      if (inFlight + batchSize <= host.credit.events) turn = setImmediate(bring)
+      if (inFlight + batchSize > host.credit.events) return
+      turn = everyMs === 0 ? setImmediate(bring) : setTimeout(bring, everyMs)
     }
     const bring = (): void => {
       turn = undefined
@@ -28,7 +33,8 @@ export const createFakeDriver = (
     }
     const end = async (): Promise<void> => {
       consuming = false
-      clearImmediate(turn)
+      if (everyMs === 0) clearImmediate(turn as NodeJS.Immediate)
+      else clearTimeout(turn as NodeJS.Timeout)
     }
     const resume = (): void => {
       consuming = true

@@ -1,4 +1,4 @@
-import { createActor, fromCallback } from 'xstate'
+import { type AnyActorRef, createActor, fromCallback } from 'xstate'
 import { controllerMachine } from '../../machines/controller.ts'
 import type { Driver } from '../../machines/driver.ts'
 import type { Ledger } from '../../machines/journal.ts'
@@ -21,6 +21,8 @@ export interface WalkParts {
   readonly ledger: Ledger
   /** The run is over when so many deliveries have come back to the driver. */
   readonly events: number
+  /** Looks at the root before it starts. */
+  look?(root: AnyActorRef): void
   end?(): Promise<void>
 }
 
@@ -49,7 +51,7 @@ const openJournal = fromCallback<JournalCommand>(({ sendBack, receive }) => {
   tell({ type: 'journal.up' })
 })
 
-export const walk = ({ driver, handlers, ledger, events, end }: WalkParts): Run => {
+export const walk = ({ driver, handlers, ledger, events, look, end }: WalkParts): Run => {
   const settled = Promise.withResolvers<void>()
   const stopped = Promise.withResolvers<void>()
   const jobs = createJobs({
@@ -77,6 +79,7 @@ export const walk = ({ driver, handlers, ledger, events, end }: WalkParts): Run 
   })
   const sources = [{ name: 'bench', kind: driver.kind, credit }]
   const root = createActor(machine, { id: 'controller', input: { sources, policy } })
+  look?.(root)
   root.subscribe({ complete: stopped.resolve, error: settled.reject })
   return {
     go: async () => {

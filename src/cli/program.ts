@@ -76,6 +76,16 @@ const createProgram = (output: Output, exitWith: (code: number) => void): Comman
     })
 
   program
+    .command('replay <file>')
+    .description('step through a dump of the flight recorder, without broker or database')
+    .addHelpText('after', examples('replay flight.json', 'replay flight.json --json'))
+    .action(async (file: string) => {
+      const { replay, textOf } = await import('./replay.ts')
+      const steps = replay(file)
+      output.result(steps, textOf(steps))
+    })
+
+  program
     .command('check [config]')
     .description('check the configuration and the environment; starts nothing')
     .option('--matrix', 'print instead what each state of the machines answers to each event')

@@ -1,22 +1,31 @@
 import { hostname } from 'node:os'
 import { createActor } from 'xstate'
 import { createWebhookServer } from '../../actors/webhook/server.ts'
+import { createDefinitions } from '../../inspector/definition.ts'
+import { createRecorder } from '../../inspector/recorder.ts'
+import { createRedaction } from '../../inspector/redaction.ts'
+import { createSerializer } from '../../inspector/serialize.ts'
 import { controllerMachine, sourceActorId } from '../../machines/controller.ts'
 import type { EventKind, SourceKind } from '../../machines/event.ts'
 import type { JournalHealth } from '../../machines/journal.ts'
 import { sourceMachine } from '../../machines/source.ts'
 import type { LiveSecrets } from '../config/liveSecrets.ts'
+import { withoutCredentials } from '../config/redact.ts'
 import type { ResolvedConfig } from '../config/resolved.ts'
 import { createOperator } from '../control/operator.ts'
 import { createJobs } from '../jobs/jobs.ts'
 import { createJournal } from '../journal/journal.ts'
 import type { ControllerLog } from '../log.ts'
 import { createMetrics } from '../metrics.ts'
+import { version } from '../version.ts'
 import { afterJournal, driverOf, withBuiltIn } from './drivers.ts'
+import { briefOf } from './flightEvents.ts'
+import { createFlights } from './flights.ts'
 import { journalLogic } from './journalActor.ts'
 import { createLatency } from './latency.ts'
 import { type LinkParts, linkLogic } from './link.ts'
 import { lockNames } from './lockNames.ts'
+import { createSecretPaths } from './secretPaths.ts'
 
 /** What the parts are built in: the journal's database, and where they log. */
 export interface Surroundings {
@@ -34,6 +43,15 @@ const kinds: Readonly<Record<SourceKind, EventKind>> = {
 export const assemble = (config: ResolvedConfig, { url, log }: Surroundings) => {
   const metrics = createMetrics()
   const latency = createLatency()
+  const redaction = { secretPathsOf: createSecretPaths(config.handlers), scrub: withoutCredentials }
+  const recorder = createRecorder({
+    name: 'koksmat-controller',
+    version,
+    serialize: createSerializer(createRedaction(redaction)),
+    definitions: createDefinitions(),
+    brief: briefOf,
+  })
+  const flights = createFlights(recorder, log.child({ actor: 'recorder' }))
   const sources = withBuiltIn(config)
   let health: (now: JournalHealth) => void = () => undefined
   let journalError: string | undefined
@@ -60,6 +78,7 @@ export const assemble = (config: ResolvedConfig, { url, log }: Surroundings) => 
     observe: (source, result, seconds) => {
       metrics.observe(source, result, seconds)
       latency.note(seconds)
+      if (result === 'parked') flights.parked(source)
     },
   })
   const server = createWebhookServer({ ...config.webhooks, log: log.child({ actor: 'webhooks' }) })
@@ -82,25 +101,29 @@ export const assemble = (config: ResolvedConfig, { url, log }: Surroundings) => 
     locks: lockNames(config),
     releaseWaiters: jobs.releaseWaiters,
   })
-  const machine = controllerMachine.provide({
-    actors: {
-      source: sourceMachine.provide({ actors: { link: linkLogic((name) => links.get(name) as LinkParts) } }),
-      jobs: jobs.logic,
-      operator: operator.logic,
-      journal: journalLogic({
-        journal,
-        log: log.child({ actor: 'journal' }),
-        prepare: async () => {
-          const { prepare } = config
-          if (prepare !== undefined) await journal.intake.transaction(prepare)
-        },
-        onAnswered: answered.resolve,
-        onHealth: (listener) => {
-          health = listener
-        },
-      }),
-    },
-  })
+  const machine = recorder.record(
+    controllerMachine.provide({
+      actors: {
+        source: recorder.record(
+          sourceMachine.provide({ actors: { link: linkLogic((name) => links.get(name) as LinkParts) } }),
+        ),
+        jobs: jobs.logic,
+        operator: operator.logic,
+        journal: journalLogic({
+          journal,
+          log: log.child({ actor: 'journal' }),
+          prepare: async () => {
+            const { prepare } = config
+            if (prepare !== undefined) await journal.intake.transaction(prepare)
+          },
+          onAnswered: answered.resolve,
+          onHealth: (listener) => {
+            health = listener
+          },
+        }),
+      },
+    }),
+  )
   const total = config.shutdownTimeoutMs
   const root = createActor(machine, {
     id: 'controller',
@@ -122,6 +145,9 @@ export const assemble = (config: ResolvedConfig, { url, log }: Surroundings) => 
     server,
     metrics,
     latency,
+    redaction,
+    recorder,
+    flights,
     sources,
     journalError: () => journalError,
   }

@@ -1,11 +1,9 @@
 import { createInspector, type Inspector } from '../../inspector/index.ts'
 import { createInspectorHost } from '../admin/inspectorHost.ts'
 import type { AdminTarget } from '../admin/target.ts'
-import { withoutCredentials } from '../config/redact.ts'
 import type { ResolvedConfig } from '../config/resolved.ts'
 import type { ControllerLog } from '../log.ts'
 import type { Assembly } from './assembly.ts'
-import { createSecretPaths } from './secretPaths.ts'
 
 /** The inspector of a running controller: looks into its root, and commands it through what the admin port has too. */
 interface Parts {
@@ -21,7 +19,8 @@ export const createInspection = (config: ResolvedConfig, { assembly, running, lo
     host,
     ...(tokens.operate === undefined ? {} : { token: tokens.operate }),
     ...(tokens.read === undefined ? {} : { readToken: tokens.read }),
-    redact: { secretPathsOf: createSecretPaths(config.handlers), scrub: withoutCredentials },
+    redact: assembly.redaction,
+    flight: () => assembly.recorder.dump('asked'),
     isFailure: tellsOfFailure,
     service: createInspectorHost({ target: running, parked: assembly.journal.parked, latency: assembly.latency }),
     log,
@@ -32,6 +31,7 @@ export const createInspection = (config: ResolvedConfig, { assembly, running, lo
 const tellsOfFailure = (event: { readonly type: string; readonly batches?: unknown }): boolean =>
   event.type === 'jobs.settled' &&
   Array.isArray(event.batches) &&
-  event.batches.some(({ results }: { results?: { parked?: number; retried?: number } }) =>
-    Boolean(results?.parked ?? results?.retried),
+  event.batches.some(
+    ({ results }: { results?: { parked?: number; retried?: number } }) =>
+      (results?.parked ?? 0) + (results?.retried ?? 0) > 0,
   )
