@@ -105,8 +105,17 @@ export const handlersOf = (parts: HandlerParts): readonly ResolvedHandler[] => {
     }),
     ignore('ignored'),
   ]
-  return definitions.map((each) => handler.parse(each))
+  return definitions.map(resolved)
 }
+
+/** Each of them is checked once, not for each process anew. */
+const resolved = (definition: HandlerDefinition): ResolvedHandler => {
+  const known = checked.get(definition.type) ?? handler.parse(definition)
+  checked.set(definition.type, known)
+  return definition.handle === undefined ? known : { ...known, handle: definition.handle }
+}
+
+const checked = new Map<string, ResolvedHandler>()
 
 /** What must not run beside a run that begins. */
 const compare = ({ book }: HandlerParts, run: Run): void => {
