@@ -58,6 +58,8 @@ const many = async (): Promise<void> => {
     if (totals.seeds % 1_000 === 0) say(`${totals.seeds} seeds`)
     if (report.violations.length === 0) return
     failed.push(report)
+    say(`seed ${report.seed} fails:`)
+    for (const violation of report.violations.slice(0, 5)) say(`  ${violation}`)
     if (mutant !== undefined) for (const worker of workers) worker.kill()
   }
 
@@ -74,10 +76,6 @@ const many = async (): Promise<void> => {
     }),
   )
   failed.sort((a, b) => a.seed - b.seed)
-  for (const { seed, violations } of failed.slice(0, 20)) {
-    say(`seed ${seed} fails:`)
-    for (const violation of violations.slice(0, 5)) say(`  ${violation}`)
-  }
   const seconds = Number((process.hrtime.bigint() - beganAt) / 1_000_000n) / 1_000
   const digest = createHash('sha256').update(digests.sort().join('\n')).digest('hex').slice(0, 16)
   say(JSON.stringify({ ...totals, failed: failed.map(({ seed }) => seed), faults, digest, seconds }))
