@@ -76,18 +76,26 @@ test('those that wait in Postgres for a lock which another process holds are giv
   try {
     await holder.query('begin')
     await holder.query(`select pg_advisory_xact_lock(${controller.lockKey('ledger')})`)
-    for (const id of ['1', '2']) await controller.enqueue('orders', 'order.created', id)
-    const waiters = () => controller.status().then(({ locks }) => locks['ledger']?.waiting ?? 0)
-    await until(async () => (await waiters()) > 0 && (await controller.status()).sources['orders']?.inFlight === 2)
+    const inFlight = async () => (await controller.status()).sources['orders']?.inFlight
+    const waiters = async () => (await controller.status()).locks['ledger']?.waiting
+    const release = (event: string) => controller.control({ name: 'releaseWaiter', lock: 'ledger', event })
+    await controller.enqueue('orders', 'order.created', '1')
+    await until(async () => (await waiters()) === 1)
+    for (const id of ['2', '3']) await controller.enqueue('orders', 'order.created', id)
+    await until(async () => (await inFlight()) === 3)
     await controller.control({ name: 'pause', source: 'orders' })
-    await until(async () => {
-      await controller.control({ name: 'releaseWaiter', lock: 'ledger' })
-      return (await controller.status()).sources['orders']?.inFlight === 0
-    })
+    expect((await release('1')).body).toEqual({ count: 1 })
+    await until(async () => (await inFlight()) === 2)
+    // The other two wait together now, in one transaction; one of them leaves it.
+    await until(async () => (await waiters()) === 1)
+    expect((await release('2')).body).toEqual({ count: 1 })
+    await until(async () => (await inFlight()) === 1)
     expect(ran).toEqual([])
     await holder.query('commit')
+    await until(() => ran.length === 1)
+    expect(ran).toEqual(['3'])
     await controller.control({ name: 'resume', source: 'orders' })
-    await until(() => ran.length === 2)
+    await until(() => ran.length === 3)
   } finally {
     await holder.end()
   }
