@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/embedded/postgres.ts'
 import { isAlive } from '../../src/embedded/processes.ts'
@@ -6,12 +8,28 @@ import { guarded } from './guarded.ts'
 import type { TestServer } from './serverKinds.ts'
 import { until } from './until.ts'
 
+export interface PostgresOptions {
+  /** The size of the file system that its folder is on: a tmpfs, which only root can mount. Default: that of the machine. */
+  readonly diskMb?: number
+}
+
+export interface PostgresServer extends TestServer {
+  /** Where it keeps everything; on the small disk, where there is one. */
+  readonly folder: string
+}
+
 /** A PostgreSQL of one's own: the embedded one, in a temporary folder. */
-export const startPostgresServer = async (): Promise<TestServer> => {
+export const startPostgresServer = async ({ diskMb }: PostgresOptions = {}): Promise<PostgresServer> => {
   const home = guarded('postgres')
+  const folder = join(home.folder, 'pg')
+  if (diskMb !== undefined) {
+    mkdirSync(folder)
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${diskMb}m`, 'none', folder])
+    home.watch({ command: ['umount', '-l', folder] })
+  }
   const port = await freePort()
   const start = async (): Promise<EmbeddedPostgres> => {
-    const server = await startEmbeddedPostgres({ folder: join(home.folder, 'pg'), path: process.env['PATH'], port })
+    const server = await startEmbeddedPostgres({ folder, path: process.env['PATH'], port })
     home.watch({ pid: server.pid, group: false, signal: 'SIGQUIT' })
     return server
   }
@@ -22,6 +40,7 @@ export const startPostgresServer = async (): Promise<TestServer> => {
   const signal = (name: NodeJS.Signals) => process.kill(server.pid, name)
 
   return {
+    folder,
     url: server.url,
     stop: async () => {
       await server.stop()

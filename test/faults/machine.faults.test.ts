@@ -1,0 +1,167 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect } from 'vitest'
+import type { Status } from '../../src/status.ts'
+import { createWorld } from '../e2e/lifecycle.harness.ts'
+import { startKafkaServer } from '../support/kafkaServer.ts'
+import { startPostgresServer } from '../support/postgresServer.ts'
+import { until } from '../support/until.ts'
+import { row } from './record.ts'
+import { drained, effectsOf, settled } from './verdict.ts'
+
+/** What a machine does to a controller and its servers: clocks that jump, disks that are full, brokers that freeze. */
+
+row(
+  26,
+  'the clock of the machine jumps by an hour, forth and back',
+  {
+    expected: 'delayed events and retries go by the clock of the database: each comes once, and in time',
+    P: { events: 30, delaySeconds: 4 },
+    N: { events: 1_000, delaySeconds: 30 },
+  },
+  async ({ events, delaySeconds }, { measured }) => {
+    const folder = mkdtempSync(join(tmpdir(), 'koksmat-clock-'))
+    const clock = join(folder, 'clock')
+    const jump = (hours: number): void => writeFileSync(clock, String(hours * 3_600_000))
+    await using world = await createWorld()
+    try {
+      const controller = await world.start({
+        NODE_OPTIONS: `--import ${join(import.meta.dirname, '../support/clock.ts')}`,
+        TEST_CLOCK: clock,
+      })
+      await world.ready()
+      const enqueue = (name: string) =>
+        world.database.query(
+          `select count(${world.name}_journal.enqueue($1, 'plain', json_build_object('id', $2 || n), $2 || n,
+             delay => make_interval(secs => $3)))
+           from generate_series(1, $4::int) n`,
+          [world.name, name, delaySeconds, events],
+        )
+      const query = 'select extract(epoch from clock_timestamp()) * 1000 as now'
+      const databaseNow = async () => Number((await world.database.query<{ now: string }>(query)).rows[0]?.now)
+      const dueAt: Record<string, number> = {}
+      for (const [name, hours] of [
+        ['forth-', 1],
+        ['back-', -1],
+      ] as const) {
+        await enqueue(name)
+        dueAt[name] = (await databaseNow()) + delaySeconds * 1_000
+        await world.send('table', `moody-${name}`, { type: 'moody', data: { fail: 'once' } })
+        jump(hours)
+        const { rows } = await until(
+          async () => {
+            const found = await world.database.query(`select from ${world.name}.effects where id like $1`, [`${name}%`])
+            return found.rowCount === events ? found : undefined
+          },
+          delaySeconds * 1_000 + 20_000,
+        )
+        expect(rows).toHaveLength(events)
+      }
+      const runs = await world.database.query<{ id: string; n: number; at: Date }>(
+        `select id, count(*)::int as n, min(at) as at from ${world.name}.executions
+         where id like 'forth-%' or id like 'back-%' group by id`,
+      )
+      await until(async () => (await effectsOf(world, 'moody-%')) === 2)
+      await drained(controller)
+      const off = Math.max(...controller.log().map(({ time }) => Math.abs(Date.parse(String(time)) - Date.now())))
+      const lateMs = runs.rows.map(({ id, at }) => at.getTime() - (dueAt[id.replace(/\d+$/, '')] ?? 0))
+      const [earliestMs, latestMs] = [Math.round(Math.min(...lateMs)), Math.round(Math.max(...lateMs))]
+      measured({ events: runs.rows.length, clockOffMinutes: Math.round(off / 60_000), earliestMs, latestMs })
+      expect(off).toBeGreaterThan(3_000_000)
+      expect(runs.rows.every(({ n }) => n === 1)).toBe(true)
+      expect(earliestMs).toBeGreaterThan(-1_000)
+      expect(latestMs).toBeLessThan(5_000)
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  },
+)
+
+row(
+  25,
+  'the disk of Postgres is full',
+  { expected: 'fails closed: no 2xx for what is not stored; goes on when there is room again', N: { diskMb: 160 } },
+  async ({ diskMb }, { measured }) => {
+    const server = await startPostgresServer({ diskMb })
+    const fill = join(server.folder, 'fill')
+    try {
+      await using world = await createWorld({ databaseUrl: server.url })
+      const controller = await world.start()
+      await world.ready()
+      await until(() => world.ledger.send('hook-first', () => world.send('hook', 'hook-first')))
+      fillDisk(fill)
+      const note = 'x'.repeat(100_000)
+      const began = performance.now()
+      let refused = 0
+      for (let n = 0; refused < 20 && n < 2_000; n++) {
+        const id = `hook-full-${n}`
+        if (!(await world.ledger.send(id, () => world.send('hook', id, { data: { note } })))) refused += 1
+      }
+      const fullAfterMs = Math.round(performance.now() - began)
+      expect(refused).toBe(20)
+      rmSync(fill)
+      await server.restart()
+      const roomAt = performance.now()
+      await world.ready()
+      const readyMs = Math.round(performance.now() - roomAt)
+      const verdict = await settled(world, 60_000)
+      measured({ diskMb, fullAfterMs, refused, readyMs, ...verdict })
+      await drained(controller)
+    } finally {
+      await server.stop()
+    }
+  },
+)
+
+row(
+  18,
+  'the Kafka broker is frozen for 15 s, and restarted',
+  { expected: 'resumes ≤ 10 s; lost 0', N: { frozenMs: 15_000 }, minutes: { N: 5 } },
+  async ({ frozenMs }, { measured }) => {
+    const server = await startKafkaServer()
+    try {
+      await using world = await createWorld({ kafkaBrokers: server.url })
+      const controller = await world.start()
+      await world.ready()
+      const load = world.load(['record'])
+      /** Until an effect is there that was not before. */
+      const resumed = async (): Promise<number> => {
+        const [effects, began] = [await effectsOf(world), performance.now()]
+        await until(async () => (await effectsOf(world)) > effects, 60_000)
+        return Math.round(performance.now() - began)
+      }
+      await resumed()
+      server.pause()
+      await sleep(frozenMs)
+      const duringFreeze = await effectsOf(world)
+      await sleep(500)
+      expect(await effectsOf(world)).toBe(duringFreeze)
+      server.resume()
+      const afterFreezeMs = await resumed()
+      await sleep(2_000)
+      await server.restart()
+      const afterRestartMs = await resumed()
+      await load.stop()
+      const { reconnects } = (await world.admin<Status>('/status')).sources['log'] ?? {}
+      const verdict = await settled(world, 60_000)
+      measured({ frozenMs, afterFreezeMs, afterRestartMs, reconnects: reconnects ?? 0, ...verdict })
+      await drained(controller)
+      expect(afterFreezeMs).toBeLessThanOrEqual(10_000)
+      expect(afterRestartMs).toBeLessThanOrEqual(10_000)
+    } finally {
+      await server.stop()
+    }
+  },
+)
+
+/** Until nothing more goes in. */
+const fillDisk = (file: string): void => {
+  const block = Buffer.alloc(65_536)
+  try {
+    for (;;) writeFileSync(file, block, { flag: 'a' })
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== 'ENOSPC') throw thrown
+  }
+}
