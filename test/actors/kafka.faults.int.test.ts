@@ -198,3 +198,15 @@ test('a disconnect during a rejoin of the group ends in time', async () => {
   expect(Date.now() - begun).toBeLessThan(5_000)
   expect([first.lost, second.lost]).toEqual([[], []])
 })
+
+/** A stream that is made on a consumer that closes fails at once; with nobody listening that ended the process. */
+test('a disconnect at any moment while the link begins to consume is no uncaught error', async () => {
+  const topic = await createTopic(1)
+  for (let afterMs = 0; afterMs < 40; afterMs += 2) {
+    const member = await start({ topics: [topic] })
+    const consuming = member.link.consume().catch((thrown: unknown) => thrown)
+    await new Promise((resolve) => setTimeout(resolve, afterMs))
+    await member.link.disconnect()
+    await consuming
+  }
+})

@@ -23,6 +23,8 @@ export interface World extends AsyncDisposable {
   readonly ledger: Ledger
   /** Starts the controller and waits until it says that it has started: each source has answered. */
   start(env?: Readonly<Record<string, string>>): Promise<DrivenProcess>
+  /** Starts the controller and waits for nothing. */
+  spawn(env?: Readonly<Record<string, string>>): DrivenProcess
   /** Waits until every source of the running controller is up. */
   ready(): Promise<void>
   admin<Answer>(path: string, body?: object): Promise<Answer>
@@ -55,10 +57,13 @@ export interface Servers {
 export interface Sent {
   readonly type?: string
   /** Added to the id, which the oracle looks for. */
-  readonly data?: object
+  readonly data?: { readonly key?: string; readonly n?: number; readonly [name: string]: unknown }
 }
 
 export type Entrance = 'table' | 'row' | 'hook' | 'rabbit' | 'record'
+
+/** Among these the events of a load are divided. */
+const keys = 4
 
 export const createWorld = async (servers: Servers = {}): Promise<World> => {
   const { databaseUrl = inject('databaseUrl'), amqpUrl = inject('amqpUrl') } = servers
@@ -70,9 +75,9 @@ export const createWorld = async (servers: Servers = {}): Promise<World> => {
   const database = new Pool({ connectionString: databaseUrl, max: 4 })
   database.on('error', () => undefined)
   await database.query(`create schema ${name};
-    create table ${name}.effects (id text primary key, seq bigint generated always as identity);
+    create table ${name}.effects (id text primary key, key text, n bigint, seq bigint generated always as identity);
     create table ${name}.executions (id text, attempt integer, pid integer, at timestamptz default clock_timestamp());
-    create table ${name}.rows (id text primary key, status text not null default 'new', type text default 'row.inserted');
+    create table ${name}.rows (id text primary key, key text, n bigint, status text not null default 'new', type text default 'row.inserted');
     create table ${name}.weights (bytes bigint, at timestamptz default clock_timestamp());
     create table ${name}.mended (at timestamptz);`)
   const kafkaAdmin = new Admin({ clientId: 'test', bootstrapBrokers: brokers })
@@ -96,8 +101,13 @@ export const createWorld = async (servers: Servers = {}): Promise<World> => {
         JSON.stringify({ id, ...data }),
         id,
       ]),
-    row: (id, { type = 'row.inserted' } = {}) =>
-      database.query(`insert into ${name}.rows (id, type) values ($1, $2)`, [id, type]),
+    row: (id, { type = 'row.inserted', data = {} } = {}) =>
+      database.query(`insert into ${name}.rows (id, type, key, n) values ($1, $2, $3, $4)`, [
+        id,
+        type,
+        data.key,
+        data.n,
+      ]),
     hook: async (id, { type = 'hook.called', data } = {}) => {
       const headers = { 'content-type': 'application/json', 'x-id': id, 'x-type': type }
       const response = await fetch(`http://127.0.0.1:${port}/hook`, {
@@ -117,6 +127,7 @@ export const createWorld = async (servers: Servers = {}): Promise<World> => {
     record: (id, { type = 'record.logged', data } = {}) =>
       records.publish(name, [
         {
+          ...(data?.key === undefined ? {} : { key: data.key }),
           value: JSON.stringify({ id, ...data }),
           headers: { 'content-type': 'application/json', ...attributes('ce_', id, type) },
         },
@@ -138,6 +149,24 @@ export const createWorld = async (servers: Servers = {}): Promise<World> => {
     return true
   }
 
+  const spawn = (env: Readonly<Record<string, string>> = {}): DrivenProcess => {
+    const controller = startProcess([main, 'start', config], {
+      env: {
+        DATABASE_URL: databaseUrl,
+        AMQP_URL: amqpUrl,
+        KAFKA_BROKERS: kafkaBrokers,
+        KOKSMAT_JOURNAL_SCHEMA: journal,
+        KOKSMAT_ADMIN_PORT: String(adminPort),
+        PORT: String(port),
+        LIFECYCLE_NAME: name,
+        LIFECYCLE_DATABASE_URL: databaseUrl,
+        ...env,
+      },
+    })
+    controllers.push(controller)
+    return controller
+  }
+
   return {
     name,
     database,
@@ -154,21 +183,9 @@ export const createWorld = async (servers: Servers = {}): Promise<World> => {
       return response?.status ?? 0
     },
     admin,
-    async start(env = {}) {
-      const controller = startProcess([main, 'start', config], {
-        env: {
-          DATABASE_URL: databaseUrl,
-          AMQP_URL: amqpUrl,
-          KAFKA_BROKERS: kafkaBrokers,
-          KOKSMAT_JOURNAL_SCHEMA: journal,
-          KOKSMAT_ADMIN_PORT: String(adminPort),
-          PORT: String(port),
-          LIFECYCLE_NAME: name,
-          LIFECYCLE_DATABASE_URL: databaseUrl,
-          ...env,
-        },
-      })
-      controllers.push(controller)
+    spawn,
+    start: async (env = {}) => {
+      const controller = spawn(env)
       await until(() => says('/startupz', env['KOKSMAT_ADMIN_PORT']), 30_000).catch((cause) => {
         throw new Error(`It did not start:\n${controller.output()}`, { cause })
       })
@@ -179,7 +196,9 @@ export const createWorld = async (servers: Servers = {}): Promise<World> => {
       let going = true
       const senders = through.map(async (entrance) => {
         for (let n = 1; going; n++) {
-          await ledger.send(`${entrance}-${ledger.attempted.size}-${n}`, (id) => entrances[entrance](id))
+          const data = { key: `key-${n % keys}`, n }
+          const place = String(ledger.attempted.size).padStart(7, '0')
+          await ledger.send(`${entrance}-${place}-${n}`, (id) => entrances[entrance](id, { data }))
           await sleep(25)
         }
       })

@@ -21,7 +21,7 @@ export const effectsOf = async ({ database, name }: World, like = '%'): Promise<
  */
 export const settled = async (world: World, ms = 30_000): Promise<Measured> => {
   const { database, name, ledger } = world
-  await until(async () => (await judge(database, name, ledger)).lost.length === 0 && (await world.empty()), ms).catch(
+  await until(async () => (await world.empty()) && (await judge(database, name, ledger)).lost.length === 0, ms).catch(
     async (cause) => {
       const { lost } = await judge(database, name, ledger)
       const [status, parked] = [await world.admin('/status'), await world.admin('/events')]

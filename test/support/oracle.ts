@@ -7,6 +7,8 @@ import type { Pool } from 'pg'
 export interface Ledger {
   readonly attempted: ReadonlySet<string>
   readonly acked: ReadonlySet<string>
+  /** Why an entrance did not confirm, by id. */
+  readonly refused: ReadonlyMap<string, Error>
   /** False when the entrance did not confirm: such an event may have an effect, and need not. */
   send(id: string, deliver: (id: string) => Promise<unknown>): Promise<boolean>
 }
@@ -14,14 +16,17 @@ export interface Ledger {
 export const createLedger = (): Ledger => {
   const attempted = new Set<string>()
   const acked = new Set<string>()
+  const refused = new Map<string, Error>()
   return {
     attempted,
     acked,
+    refused,
     async send(id, deliver) {
       attempted.add(id)
       try {
         await deliver(id)
-      } catch {
+      } catch (thrown) {
+        refused.set(id, thrown instanceof Error ? thrown : new Error(String(thrown)))
         return false
       }
       acked.add(id)
