@@ -21,7 +21,8 @@ import type { Task } from './task.ts'
  *   not. If the process dies before it is calm, something else killed it, and the suspect is clear again.
  * - `guilty`: a process died again with this event alone on record.
  *
- * So an event that kills the process is parked after three deaths. For an innocent one to be parked, two outside kills in
+ * So an event that kills the process is parked after three deaths; where several do, they may acquit each other first, and
+ * it takes up to five of each. For an innocent one to be parked, two outside kills in
  * a row must hit its very run, the second of them in a process that has lived longer than `calmMs`: while every process
  * is killed sooner than that, as in a loop of kills each second or two, none is parked at all. Where processes live
  * longer, for L on average, with R redelivered events of t each, a kill makes R·t/L suspects and the next hits one of

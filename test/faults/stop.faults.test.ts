@@ -40,7 +40,10 @@ row(
 const refusals = ({ ledger }: World): Readonly<Record<string, number>> => {
   const met = [...ledger.refused]
     .filter(([id]) => id.startsWith('hook-'))
-    .map(([, { message, cause }]) => /\d{3}$|[A-Z]{6,}/.exec(`${message} ${cause}`)?.[0] ?? `${message}: ${cause}`)
+    .map(([, { message, cause }]) => {
+      const why = cause instanceof Error ? `${message}: ${cause.message}` : message
+      return /\b\d{3}$|\bE[A-Z]{5,}/.exec(why)?.[0] ?? why
+    })
   return Object.fromEntries(
     Object.entries(Object.groupBy(met, (why) => why)).map(([why, all]) => [why, all?.length ?? 0]),
   )
