@@ -261,8 +261,12 @@ const connectionLost = (what: string, cause?: unknown): ControllerError => {
   return new ControllerError('SOURCE_CONNECTION_LOST', `The Kafka consumer was cut off: ${what}${reason}.`, { cause })
 }
 
-/** Streams are destroyed before. A close during a rejoin can hang: then the sockets are cut. */
+/**
+ * Streams are destroyed before. Only leaving ends a join that is under way: after a close alone it would go on, and its
+ * heartbeats with it, for ever. A close during a rejoin can hang: then the sockets are cut.
+ */
 export const closeConsumer = async (consumer: KafkaConsumer): Promise<void> => {
+  await settledWithin(new Promise((resolve) => consumer.leaveGroup(true, resolve)), closeMs)
   const closed = await settledWithin(consumer.close(true), closeMs)
   if (!closed) await settledWithin(consumer.connections.close(), closeMs)
 }
