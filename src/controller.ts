@@ -10,6 +10,7 @@ import { startEmbeddedPostgres } from './embedded/postgres.ts'
 import type { ControllerLog } from './log.ts'
 import { assemble, type Surroundings } from './runtime/assembly.ts'
 import { createInspection } from './runtime/inspection.ts'
+import { createSourceLog } from './runtime/sourceLog.ts'
 import { createStateTimes } from './runtime/stateTimes.ts'
 import { createView } from './runtime/view.ts'
 import type { DrainReport, Status } from './status.ts'
@@ -169,17 +170,10 @@ const run = async (config: ResolvedConfig, { url, log, onRunning, onStopped }: L
     await onStopped(exitCode, last)
   }
 
-  const told = new Map<string, string>()
-  root.on('source.moved', ({ source, state, error }) => {
-    times.moved(source, state)
-    const fields = { source, state, ...(error === undefined ? {} : { code: error.code, reason: error.message }) }
-    const isNews = error !== undefined && told.get(source) !== error.code
-    if (error !== undefined) told.set(source, error.code)
-    else if (state !== 'connecting') told.delete(source)
-    if (isNews) log.warn(fields, 'source backs off')
-    else if (error !== undefined) log.debug(fields, 'source backs off')
-    else if (state === 'throttled' || state === 'listening') log.debug(fields, 'source moved')
-    else log.info(fields, 'source moved')
+  const sourceLog = createSourceLog(log, () => performance.now())
+  root.on('source.moved', (moved) => {
+    times.moved(moved.source, moved.state)
+    sourceLog(moved)
   })
   root.subscribe({
     next: (snapshot) => {

@@ -1,4 +1,3 @@
-import type { Log } from '../machines/driver.ts'
 import type { ArrivedEvent, SourceKind } from '../machines/event.ts'
 import type { Queryable } from '../machines/journal.ts'
 import type { StandardSchemaV1 } from './standardSchema.ts'
@@ -90,8 +89,22 @@ export interface RetryOptions {
   readonly maxBackoff?: Duration
 }
 
+/** A line of the log: `log.info({ total }, 'order taken')`, or the message alone, or the fields. It never throws. */
+export interface LogLine {
+  (message: string): void
+  (fields: object, message?: string): void
+}
+
+export interface HandlerLog {
+  readonly debug: LogLine
+  readonly info: LogLine
+  readonly warn: LogLine
+  readonly error: LogLine
+}
+
 export interface HandlerContext {
-  readonly log: Log
+  /** Each line says the type and the id of the event. Log no payloads. */
+  readonly log: HandlerLog
   /** Aborts at the handler's timeout, and when a shutdown runs out of time. */
   readonly signal: AbortSignal
   /** 1 for the first run. */

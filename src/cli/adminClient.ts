@@ -59,7 +59,7 @@ const refusalOf = (status: number, { title = 'Refused', detail }: Refusal): Cont
   if (status === 401) return new ControllerError('USAGE', `${message} Set KOKSMAT_INSPECTOR_TOKEN.`)
   if (status === 403) return new ControllerError('COMMAND_REFUSED', `${message} KOKSMAT_INSPECTOR_TOKEN may.`)
   if (status === 409) return new ControllerError('COMMAND_REFUSED', message)
-  if (status === 422) return new ControllerError('COMMAND_INVALID', message)
+  if (status === 404 || status === 422) return new ControllerError('COMMAND_INVALID', message)
   if (status === 503) return new ControllerError('JOURNAL_UNAVAILABLE', message)
   return new ControllerError('USAGE', message)
 }

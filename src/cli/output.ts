@@ -19,6 +19,8 @@ export interface Output {
 }
 
 export const createOutput = (json: boolean): Output => {
+  // A reader that has seen enough, such as `head`, ends nothing but its pipe.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', passUnlessReaderIsGone)
   const raw: Output['raw'] = (text, to = 'stdout') => {
     const stream = to === 'stdout' ? process.stdout : process.stderr
     stream.write(text)
@@ -37,6 +39,10 @@ export const createOutput = (json: boolean): Output => {
       await new Promise<void>((resolve) => process.stderr.write('', () => resolve()))
     },
   }
+}
+
+const passUnlessReaderIsGone = (error: NodeJS.ErrnoException): void => {
+  if (error.code !== 'EPIPE') throw error
 }
 
 const inRed = (text: string): string => styleText('red', text, { stream: process.stderr })
@@ -60,7 +66,9 @@ export const exitCodes = { ok: 0, failure: 1, usage: 2, aborted: 3, notRunning: 
 
 export const exitCodeOf = (error: ControllerError): number => {
   if (error.code === 'NOT_RUNNING') return exitCodes.notRunning
-  return ['USAGE', 'CONFIG_INVALID', 'CONFIG_NOT_FOUND'].includes(error.code) ? exitCodes.usage : exitCodes.failure
+  return ['USAGE', 'CONFIG_INVALID', 'CONFIG_NOT_FOUND', 'COMMAND_INVALID'].includes(error.code)
+    ? exitCodes.usage
+    : exitCodes.failure
 }
 
 /** What `--help` ends with. */

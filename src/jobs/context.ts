@@ -1,8 +1,8 @@
-import type { Log } from '../../machines/driver.ts'
 import { ControllerError } from '../../machines/errors.ts'
 import type { Arrival, Queryable } from '../../machines/journal.ts'
 import { parseDuration } from '../config/duration.ts'
-import type { AnyContext, EmitOptions } from '../define.ts'
+import type { AnyContext, EmitOptions, HandlerLog } from '../define.ts'
+import { handlerLogOf } from './handlerLog.ts'
 import type { JobsParts, Task } from './task.ts'
 
 /** One run of a handler. */
@@ -68,9 +68,9 @@ class Context implements AnyContext {
     return this.#run.attempt
   }
 
-  get log(): Log {
+  get log(): HandlerLog {
     const { parts, task } = this.#run
-    return parts.log.child({ type: task.event.type, id: task.event.id })
+    return handlerLogOf(parts.log.child({ type: task.event.type, id: task.event.id }))
   }
 
   get signal(): AbortSignal {

@@ -5,8 +5,8 @@ import type { Recorder } from '../../inspector/recorder.ts'
 import type { ControllerLog } from '../log.ts'
 
 /**
- * Where dumps of the flight recorder go: files that only this user may read, the newest twenty, in a folder of the
- * machine's temporary ones. One that cannot be written is a line in the log and nothing else.
+ * Where dumps of the flight recorder go: files that only this user may read, the newest twenty, in a folder of the user's
+ * own among the machine's temporary ones. One that cannot be written is a line in the log and nothing else.
  */
 export interface Flights {
   /** An event was parked: one dump for all of the next ten seconds, once what led to it has been recorded. */
@@ -23,7 +23,7 @@ const settleMs = 200
 export const createFlights = (
   recorder: Recorder,
   log: ControllerLog,
-  folder = join(tmpdir(), 'koksmat-flight'),
+  folder = join(tmpdir(), `koksmat-flight-${process.getuid?.() ?? 0}`),
 ): Flights => {
   let last = Number.NEGATIVE_INFINITY
   let timer: NodeJS.Timeout | undefined

@@ -57,6 +57,13 @@ describe('help', () => {
   })
 })
 
+it('a reader of stdout that has gone is no crash', async () => {
+  const shell = `{ "$0" ${main} check --matrix; echo "ended with $?" >&2; } | true`
+  await using child = startProcess(['-c', shell, process.execPath], { command: 'sh', cwd: folder })
+  await child.exit
+  expect(child.output()).toBe('ended with 0\n')
+})
+
 describe('a wrong command line exits with 2 and begins nothing', () => {
   it.each([
     [[], /Say which command/],
