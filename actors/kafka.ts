@@ -4,7 +4,7 @@ import { ControllerError } from '../machines/errors.ts'
 import { kafkaError } from './kafka/errors.ts'
 import { closeConsumer, createLink, type KafkaConsumer } from './kafka/link.ts'
 import { consumerOptions, type KafkaOptions } from './kafka/options.ts'
-import { settledWithin } from './kafka/within.ts'
+import { settledWithin } from './within.ts'
 
 export type { KafkaOptions } from './kafka/options.ts'
 

@@ -1,6 +1,7 @@
 import type { Consumer, MessagesStream } from '@platformatic/kafka'
 import type { DriverHost, Link } from '../../machines/driver.ts'
 import { ControllerError } from '../../machines/errors.ts'
+import { settledWithin } from '../within.ts'
 import { createCommits } from './commits.ts'
 import { kafkaError } from './errors.ts'
 import { createHoles } from './holes.ts'
@@ -10,7 +11,6 @@ import { createDecoder } from './record.ts'
 import { createStream, type Stream } from './stream.ts'
 import { createTracks } from './tracks.ts'
 import { startWatch } from './watch.ts'
-import { settledWithin } from './within.ts'
 
 export type KafkaConsumer = Consumer<Buffer, Buffer, Buffer, Buffer>
 type KafkaMessages = MessagesStream<Buffer, Buffer, Buffer, Buffer>

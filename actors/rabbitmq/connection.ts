@@ -1,6 +1,6 @@
 import { type ChannelModel, connect, type SocketOptions } from 'amqplib'
 import { ControllerError } from '../../machines/errors.ts'
-import { settledWithin } from '../kafka/within.ts'
+import { settledWithin } from '../within.ts'
 import { rabbitmqError } from './errors.ts'
 import type { RabbitmqOptions } from './options.ts'
 

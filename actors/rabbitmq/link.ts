@@ -1,7 +1,7 @@
 import type { Channel, ConsumeMessage } from 'amqplib'
 import type { Delivery, DriverHost, Link, Settlement } from '../../machines/driver.ts'
 import { ControllerError } from '../../machines/errors.ts'
-import { settledWithin } from '../kafka/within.ts'
+import { settledWithin } from '../within.ts'
 import { createAcks, type Verdict } from './acks.ts'
 import type { Connection } from './connection.ts'
 import { rabbitmqError } from './errors.ts'

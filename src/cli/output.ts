@@ -20,7 +20,9 @@ export interface Output {
 
 export const createOutput = (json: boolean): Output => {
   // A reader that has seen enough, such as `head`, ends nothing but its pipe.
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', passUnlessReaderIsGone)
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.off('error', failUnlessReaderIsGone).on('error', failUnlessReaderIsGone)
+  }
   const raw: Output['raw'] = (text, to = 'stdout') => {
     const stream = to === 'stdout' ? process.stdout : process.stderr
     stream.write(text)
@@ -41,7 +43,7 @@ export const createOutput = (json: boolean): Output => {
   }
 }
 
-const passUnlessReaderIsGone = (error: NodeJS.ErrnoException): void => {
+const failUnlessReaderIsGone = (error: NodeJS.ErrnoException): void => {
   if (error.code !== 'EPIPE') throw error
 }
 

@@ -1,15 +1,23 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
-import { startProcess } from '../support/processDriver.ts'
+import { expect, test, vi } from 'vitest'
+import { runCli } from '../../src/cli/program.ts'
 
 const root = join(import.meta.dirname, '../..')
 const page = readFileSync(join(root, 'docs/cli.md'), 'utf8')
 
 const helpOf = async (...command: readonly string[]): Promise<string> => {
-  await using child = startProcess([join(root, 'src/main.ts'), ...command, '--help'])
-  expect(await child.exit).toMatchObject({ code: 0 })
-  return child.output()
+  let help = ''
+  const write = vi.spyOn(process.stdout, 'write').mockImplementation((text, ...rest: unknown[]) => {
+    help += text
+    const written = rest.at(-1)
+    if (typeof written === 'function') written()
+    return true
+  })
+  const code = await runCli([...command, '--help'])
+  write.mockRestore()
+  expect(code).toBe(0)
+  return help
 }
 
 /** The commands of a help text, without `help` itself. */
