@@ -44,7 +44,7 @@ export const tcpProxy = async (target: { readonly host?: string; readonly port: 
     }
     from.on('data', (bytes) => later(() => void to.write(bytes)))
     from.on('end', () => later(() => to.end()))
-    from.on('error', () => to.resetAndDestroy())
+    from.on('error', () => cut(to))
   }
 
   const server = createServer({ allowHalfOpen: true }, (client) => {
@@ -66,7 +66,7 @@ export const tcpProxy = async (target: { readonly host?: string; readonly port: 
     if (pair.every((socket) => socket.destroyed)) pairs.delete(pair)
   }
   const reset = () => {
-    for (const pair of pairs) for (const socket of pair) socket.resetAndDestroy()
+    for (const pair of pairs) for (const socket of pair) cut(socket)
   }
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -104,3 +104,6 @@ export const tcpProxy = async (target: { readonly host?: string; readonly port: 
     },
   }
 }
+
+/** A socket that was ended cannot be reset any more: Node says that it is destroyed, and leaves it open. */
+const cut = (socket: Socket): unknown => (socket.writableEnded ? socket.destroy() : socket.resetAndDestroy())
