@@ -37,6 +37,12 @@ export const createRabbitmqDriver = (options: RabbitmqOptions): Driver => {
   }
 }
 
+/**
+ * From RabbitMQ 4 on a quorum queue drops a message after 20 deliveries, and what a shutdown or a crash gives back is one.
+ * Failed attempts are counted by the journal.
+ */
+const neverDropped = { 'x-delivery-limit': 1_000_000 }
+
 const openChannel = async (opening: Promise<Channel>, { queue, declare }: RabbitmqOptions): Promise<Channel> => {
   const channel = await opening
   // What goes wrong is told by the command that failed; without a listener it would end the process as well.
@@ -49,7 +55,7 @@ const openChannel = async (opening: Promise<Channel>, { queue, declare }: Rabbit
   if (exchange !== undefined) await channel.assertExchange(exchange.name, exchange.type, { durable: exchange.durable })
   await channel.assertQueue(queue, {
     durable,
-    arguments: { ...declare.arguments, 'x-queue-type': type },
+    arguments: { ...(type === 'quorum' ? neverDropped : {}), ...declare.arguments, 'x-queue-type': type },
     ...(deadLetterExchange === undefined ? {} : { deadLetterExchange }),
   })
   if (exchange === undefined) return channel

@@ -272,6 +272,8 @@ test('a missing queue is not made up, unless it is to be declared', async () => 
   queues.push(queue)
   await publisher.publish(exchange.name, 'order.placed', '{}')
   await expect(publisher.publish(exchange.name, 'other', '{}')).rejects.toMatchObject({ code: 'SOURCE_NOT_FOUND' })
+  const asDeclared = { 'x-queue-type': 'quorum', 'x-delivery-limit': 1_000_000 }
+  await channel.assertQueue(queue, { durable: true, arguments: asDeclared })
   await link.consume()
   await until(() => delivered.length === 1)
   expect(delivered[0]?.event.type).toBe('order.placed')

@@ -2,6 +2,8 @@ import type { ConsumeMessage, Message } from 'amqplib'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createAcks, type Verdict } from '../../actors/rabbitmq/acks.ts'
+import { createDecoder } from '../../actors/rabbitmq/message.ts'
+import type { RabbitmqOptions } from '../../actors/rabbitmq/options.ts'
 
 /** A channel as the broker keeps it: a frame that names no open tag costs it, with everything on it. */
 const createChannel = (tags: number) => {
@@ -66,4 +68,39 @@ test('a batch in order costs one frame', () => {
   for (const [each] of all) acks.add(each)
   acks.settle(all)
   expect([channel.frames(), channel.gone.ack.length]).toEqual([1, 50])
+})
+
+/** A message as it arrives, with what AMQP calls its properties. */
+const arrived = (properties: object, body: unknown = { no: 1 }): ConsumeMessage => ({
+  content: Buffer.from(JSON.stringify(body)),
+  fields: { ...message(1).fields, routingKey: 'shop.order' },
+  properties: { headers: {}, ...properties } as ConsumeMessage['properties'],
+})
+
+const headers = { 'event-type': 'order.placed' }
+
+test.each<[string, RabbitmqOptions['type'], ConsumeMessage, string]>([
+  ['the property of that name', undefined, arrived({ type: 'order.taken' }), 'order.taken'],
+  ['the routing key where there is none', undefined, arrived({}), 'shop.order'],
+  ['a header that the source names', { header: 'event-type' }, arrived({ type: 'x', headers }), 'order.placed'],
+  ['the routing key without that header', { header: 'event-type' }, arrived({}), 'shop.order'],
+  ['a function of the message', ({ routingKey }) => `${routingKey}.v1`, arrived({ type: 'x' }), 'shop.order.v1'],
+  [
+    'a CloudEvent, whatever the source says',
+    () => 'x',
+    arrived({ headers: { 'cloudEvents:type': 'paid', 'cloudEvents:specversion': '1.0' } }),
+    'paid',
+  ],
+  [
+    'a CloudEvent in structured mode',
+    undefined,
+    arrived(
+      { contentType: 'application/cloudevents+json' },
+      { specversion: '1.0', id: 'a', source: '/shop', type: 'paid', data: { no: 1 } },
+    ),
+    'paid',
+  ],
+])('the type of an event is that of %s', (_, type, given, expected) => {
+  const { event, defect } = createDecoder('orders', { type, maxEventBytes: 1_000 } as RabbitmqOptions)(given)
+  expect({ type: event.type, data: event.data, defect }).toEqual({ type: expected, data: { no: 1 }, defect: undefined })
 })

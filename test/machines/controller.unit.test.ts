@@ -26,6 +26,7 @@ import { linkLogic } from '../../src/runtime/link.ts'
 import { pathOf, runOut, type WalkOptions, walkMachine } from '../../src/testing/walk.ts'
 import { createFakeDriver, type FakeDriver } from '../support/fakeDriver.ts'
 import { until } from '../support/until.ts'
+import { replayed } from './replayed.ts'
 
 const nothing = (): void => undefined
 const error = new ControllerError('JOURNAL_UNAVAILABLE', 'cut by the test')
@@ -137,6 +138,12 @@ describe('the controller machine, over all reachable states', () => {
         expect(answers, `${command.type} in ${pathOf(state)}`).toHaveLength(1)
       }
     }
+  })
+
+  test('each path leads a running actor where it was predicted to', () => {
+    const ends = replayed(pure, exploration.input, walk.states)
+    expect(ends.filter(({ predicted, reached }) => predicted !== reached)).toEqual([])
+    expect(ends.length).toBeGreaterThan(20)
   })
 
   test('no event makes the machine fail', () => {

@@ -18,6 +18,7 @@ import { checkMachine } from '../../src/testing/check.ts'
 import { pathOf, runOut, type WalkOptions, walkMachine } from '../../src/testing/walk.ts'
 import { createFakeDriver, type FakeDriver } from '../support/fakeDriver.ts'
 import { until } from '../support/until.ts'
+import { replayed } from './replayed.ts'
 
 const nothing = (): void => undefined
 const lost = new ControllerError('SOURCE_CONNECTION_LOST', 'cut by the test')
@@ -100,6 +101,12 @@ describe('the source machine, over all reachable states', () => {
     const flowing = ['listening', 'throttled', 'stalled', 'paused']
     const early = states.filter((state) => flowing.includes(pathOf(state).split('.')[0] ?? ''))
     expect(early.filter((state) => !contextOf(state).started).map(pathOf)).toEqual([])
+  })
+
+  test('each path leads a running actor where it was predicted to', () => {
+    const ends = replayed(pure, exploration.input, walk.states)
+    expect(ends.filter(({ predicted, reached }) => predicted !== reached)).toEqual([])
+    expect(ends.length).toBeGreaterThan(20)
   })
 
   test('the count of events in flight is never below zero', () => {
