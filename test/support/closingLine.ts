@@ -1,9 +1,9 @@
 import type { Reporter, TestModule, Vitest } from 'vitest/node'
 import { needsOf } from './needs.ts'
-import { type ServerKind, serverKinds } from './serverKinds.ts'
+import { type NeedKind, needKinds } from './serverKinds.ts'
 
 /**
- * Says last what could not be tested for want of a server, and then how it went in one plain line. With `CI=true` a
+ * Says last what could not be tested for want of a server or a browser, and then how it went in one plain line. With `CI=true` a
  * test that could not run has failed.
  */
 export const closingLine = (): Reporter => {
@@ -23,7 +23,7 @@ export const closingLine = (): Reporter => {
       const notRun = sum(modules, (module) => count(module)) - passed - broken
       const missed = mustRun ? sum(untested, (module) => count(module)) : 0
       const outside = modules.filter((module) => module.errors().length > 0).length + errors.length
-      const reasons = serverKinds
+      const reasons = needKinds
         .filter((kind) => unavailable[kind] !== undefined)
         .map((kind) => {
           const tests = sum(
@@ -38,7 +38,7 @@ export const closingLine = (): Reporter => {
   }
 }
 
-const needs = (module: TestModule): ServerKind[] => {
+const needs = (module: TestModule): NeedKind[] => {
   const { shared, own } = needsOf(module.moduleId)
   return [...shared, ...own]
 }

@@ -1,35 +1,42 @@
 import { execFile, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { promisify } from 'node:util'
+import { chromiumProgram, debiansChromium } from './chromium.ts'
 import { hasDocker } from './containers.ts'
 import { fetchKafka } from './kafkaServer.ts'
 import { rabbitProgram } from './rabbitServer.ts'
-import { type ServerKind, ServerUnavailable } from './serverKinds.ts'
+import { type NeedKind, ServerUnavailable } from './serverKinds.ts'
 
 const run = promisify(execFile)
 
 /**
- * Sees to it that a server of the kind can be started here: what is missing is installed where we are root and there is
- * apt, with a line that says so; otherwise a container must do.
+ * Sees to it that a server of the kind, or the browser, can be started here: what is missing is installed where we are
+ * root and there is apt, with a line that says so; otherwise a container must do. No container does for a browser, which
+ * has to reach what listens on loopback.
  *
  * @throws ServerUnavailable with the command that would help
  */
-export const install = async (kind: ServerKind, say: (line: string) => void): Promise<void> => {
+export const install = async (kind: NeedKind, say: (line: string) => void): Promise<void> => {
   try {
     await installPrograms[kind](say)
   } catch (thrown) {
-    if (!hasDocker()) throw thrown
+    if (kind === 'chromium' || !hasDocker()) throw thrown
     say(`${kind} runs in a container: ${String(thrown)}`)
   }
 }
 
-const installPrograms: Readonly<Record<ServerKind, (say: (line: string) => void) => Promise<void>>> = {
+const installPrograms: Readonly<Record<NeedKind, (say: (line: string) => void) => Promise<void>>> = {
   // It comes from npm.
   postgres: async () => {},
   rabbitmq: (say) => installWithApt(say, [existsSync(rabbitProgram) ? undefined : 'rabbitmq-server']),
   kafka: async (say) => {
     await installWithApt(say, [has('java') ? undefined : 'default-jre-headless', has('mvn') ? undefined : 'maven'])
     await fetchKafka(say)
+  },
+  chromium: (say) => {
+    const there = existsSync(chromiumProgram)
+    if (!there && chromiumProgram !== debiansChromium) throw new ServerUnavailable(`there is no ${chromiumProgram}`)
+    return installWithApt(say, [there ? undefined : 'chromium'])
   },
 }
 

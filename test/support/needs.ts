@@ -1,13 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { injectedAs, type ServerKind, serverKinds, startedBy } from './serverKinds.ts'
+import { injectedAs, type NeedKind, needKinds, type ServerKind, serverKinds, startedBy } from './serverKinds.ts'
 
-/** The servers a test file uses. */
+/** The servers a test file uses, and whether it uses a browser. */
 export interface Needs {
   /** Those it shares with the others: it says `inject('…')`. */
   readonly shared: ReadonlySet<ServerKind>
-  /** Those it starts for itself, with `startPostgresServer()` and the like. */
-  readonly own: ReadonlySet<ServerKind>
+  /** Those it starts for itself, with `startPostgresServer()`, `startChromium()` and the like. */
+  readonly own: ReadonlySet<NeedKind>
 }
 
 /** Read from the text of the file and of what it imports from the folder `test`. */
@@ -15,7 +15,7 @@ export const needsOf = (file: string): Needs => {
   const text = [...textsBelow(file, new Set())].join('\n')
   return {
     shared: new Set(serverKinds.filter((kind) => text.includes(`inject('${injectedAs[kind]}')`))),
-    own: new Set(serverKinds.filter((kind) => text.includes(`${startedBy[kind]}(`))),
+    own: new Set(needKinds.filter((kind) => text.includes(`${startedBy[kind]}(`))),
   }
 }
 

@@ -9,11 +9,17 @@ export const injectedAs = { postgres: 'databaseUrl', rabbitmq: 'amqpUrl', kafka:
 /** The variable whose address is used as it is. */
 export const addressedBy = { postgres: 'DATABASE_URL', rabbitmq: 'AMQP_URL', kafka: 'KAFKA_BROKERS' } as const
 
-/** The function with which a test starts a server of its own, which it may stop, kill and freeze. */
+/** All that a test may need beside Node: a server, or a browser. */
+export const needKinds = [...serverKinds, 'chromium'] as const
+
+export type NeedKind = (typeof needKinds)[number]
+
+/** The function with which a test starts one of its own, which it may stop, kill and freeze. */
 export const startedBy = {
   postgres: 'startPostgresServer',
   rabbitmq: 'startRabbitServer',
   kafka: 'startKafkaServer',
+  chromium: 'startChromium',
 } as const
 
 /** A server of one's own. */
@@ -30,5 +36,5 @@ export interface TestServer {
   resume(): void
 }
 
-/** Why a server could not be had, and the command that would help. */
+/** Why a server or the browser could not be had, and the command that would help. */
 export class ServerUnavailable extends Error {}
