@@ -43,6 +43,8 @@ export interface SourceStatus {
   /** A state of the source machine: connecting, listening, backingOff, throttled, paused, stalled, draining … */
   readonly state: string
   readonly stateSince: string
+  /** When its trouble began: of one that is stalled, or cannot connect and tries again and again. */
+  readonly troubleSince?: string
   readonly accepted: number
   readonly settled: number
   readonly inFlight: number

@@ -24,6 +24,8 @@ export interface SourceView {
   /** connecting, waiting, listening, throttled, stalled, paused, backingOff, draining, disconnecting, closed */
   readonly state: string
   readonly stateSince: string
+  /** When its trouble began: of one that is stalled, or cannot connect and tries again and again. */
+  readonly troubleSince?: string
   readonly accepted: number
   readonly settled: number
   readonly inFlight: number

@@ -22,9 +22,11 @@ export type Press =
   | { readonly kind: 'work' }
   | { readonly kind: 'event'; readonly id: string }
 
-/** How bad a state of a source is; sorts and colours the sources. */
-export const severity = (state: string): 'bad' | 'warn' | 'busy' | 'good' | 'quiet' => {
-  if (state === 'stalled' || state === 'backingOff') return 'bad'
+export type Severity = 'bad' | 'warn' | 'busy' | 'good' | 'quiet'
+
+/** How bad the state of a source is; sorts and colours the sources. */
+export const severity = ({ state, troubleSince }: Pick<SourceView, 'state' | 'troubleSince'>): Severity => {
+  if (troubleSince !== undefined || state === 'stalled' || state === 'backingOff') return 'bad'
   if (state === 'paused' || state === 'connecting') return 'warn'
   if (state === 'throttled' || state === 'draining' || state === 'disconnecting') return 'busy'
   return state === 'closed' || state === 'waiting' ? 'quiet' : 'good'
@@ -61,7 +63,7 @@ const sourceFindings = (
   status: HostStatus,
   now: number,
 ): readonly Finding[] => {
-  const since = Date.parse(source.stateSince)
+  const since = Date.parse(source.troubleSince ?? source.stateSince)
   const lasts = age(now - since)
   const from = `since ${moment(since, now)} (${lasts})`
   if (source.state === 'stalled') return [stalled(name, source, from, jobs, status)]
@@ -71,8 +73,8 @@ const sourceFindings = (
       {
         level: 'bad',
         what: `${name} cannot connect`,
-        detail: `${from}, ${plural(source.reconnects, 'failed try', 'failed tries')}: ${code}: ${message.replace(/\.$/, '')}.`,
-        advice: `It tries again by itself, every 30 s at the latest. See whether ${serviceOf(source)} is up and reachable from here.`,
+        detail: `${from}. ${code}: ${message.replace(/\.$/, '')}.`,
+        advice: `It tries again by itself, every second or two. See whether ${serviceOf(source)} is up and reachable from here.`,
         presses: [{ kind: 'source', source: name }],
       },
     ]

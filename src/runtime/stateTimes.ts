@@ -4,6 +4,8 @@ import type { SourceState } from '../../machines/protocol.ts'
 export interface StateTimes {
   moved(source: string, state: SourceState): void
   since(source: string): Date | undefined
+  /** Since when it has had no connection, however often it has tried since. */
+  downSince(source: string): Date | undefined
   totals(source: string): Readonly<Record<string, number>>
 }
 
@@ -11,6 +13,7 @@ interface Times {
   state: SourceState
   at: number
   date: Date
+  downSince: Date | undefined
   readonly totals: Record<string, number>
 }
 
@@ -26,13 +29,15 @@ export const createStateTimes = (now: () => number = () => performance.now()): S
   return {
     moved: (source, state) => {
       const times = sources.get(source)
-      if (times === undefined) sources.set(source, { state, at: now(), date: new Date(), totals: {} })
+      const date = new Date()
+      const downSince = isDown(state) ? (times?.downSince ?? date) : undefined
+      if (times === undefined) sources.set(source, { state, at: now(), date, downSince, totals: {} })
       else {
         close(times)
-        times.state = state
-        times.date = new Date()
+        Object.assign(times, { state, date, downSince })
       }
     },
+    downSince: (source) => sources.get(source)?.downSince,
     since: (source) => sources.get(source)?.date,
     totals: (source) => {
       const times = sources.get(source)
@@ -42,3 +47,5 @@ export const createStateTimes = (now: () => number = () => performance.now()): S
     },
   }
 }
+
+const isDown = (state: SourceState): boolean => state === 'connecting' || state === 'backingOff'

@@ -1,5 +1,6 @@
 import { controllerMachine, sourceActorId } from '../../machines/controller.ts'
-import { sourceMachine } from '../../machines/source.ts'
+import type { SourceFacts } from '../../machines/facts.ts'
+import { defaultSourcePolicy, sourceMachine } from '../../machines/source.ts'
 import type { Probes } from '../admin/target.ts'
 import type { ResolvedConfig, ResolvedSource } from '../config/resolved.ts'
 import { describeMachine } from '../graph.ts'
@@ -76,6 +77,7 @@ export const createView = (config: ResolvedConfig, assembly: Assembly, times: St
           driver: sources[name]?.driver ?? '',
           state: facts.state,
           stateSince: (times.since(name) ?? startedAt).toISOString(),
+          ...troubleOf(facts, times.since(name), times.downSince(name)),
           accepted: facts.accepted,
           settled: facts.settled,
           inFlight: facts.inFlight,
@@ -139,6 +141,19 @@ export const createView = (config: ResolvedConfig, assembly: Assembly, times: St
 
 const secretsOf = (source: ResolvedSource | undefined): Pick<SourceStatus, 'secrets'> =>
   source?.driver === 'webhook' && source.secrets !== undefined ? { secrets: source.secrets.list() } : {}
+
+/** A source is found to be stalled a while after the last settlement. */
+const troubleOf = (
+  { state, error }: SourceFacts,
+  since: Date | undefined,
+  downSince: Date | undefined,
+): Pick<SourceStatus, 'troubleSince'> => {
+  if (state === 'stalled' && since !== undefined) {
+    return { troubleSince: new Date(since.getTime() - defaultSourcePolicy.stallAfterMs).toISOString() }
+  }
+  const fails = state === 'backingOff' || (state === 'connecting' && error !== undefined)
+  return fails && downSince !== undefined ? { troubleSince: downSince.toISOString() } : {}
+}
 
 const mostListed = 100
 

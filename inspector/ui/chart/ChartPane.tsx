@@ -3,7 +3,7 @@ import type { JSX } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
 import { SendForm } from '../parts/SendForm.tsx'
 import { stateText } from '../state/actors.ts'
-import { direction } from '../state/address.ts'
+import { direction, large } from '../state/address.ts'
 import { actors, actorsTurn, definitions, fired, selected } from '../state/store.ts'
 import { canvasMeasure } from './boxes.ts'
 import { Drawing } from './Drawing.tsx'
@@ -55,18 +55,33 @@ effect(() => {
   if (definition.value !== undefined) void place(chartOf(definition.value), direction.value)
 })
 
+const sending = signal(false)
+
 export const ChartPane = (): JSX.Element => {
   const actor = view.value
+  const active = actor?.status === 'active'
   return (
-    <section class="chart" aria-label="Statechart">
+    <section class={large.value ? 'chart large' : 'chart'} aria-label="Statechart">
       <div class="pane-head">
         <h2>{actor?.id ?? 'No actor'}</h2>
         {actor !== undefined && <span class={`chip status-${actor.status}`}>{stateText(actor) || actor.status}</span>}
         <span class="grow" />
+        {active && (
+          <button
+            type="button"
+            class={sending.value ? 'small pressed' : 'small'}
+            aria-pressed={sending.value}
+            onClick={() => {
+              sending.value = !sending.value
+            }}
+          >
+            Send an event…
+          </button>
+        )}
         {definition.value !== undefined && <ChartTools />}
       </div>
+      {actor !== undefined && active && sending.value && <SendForm key={actor.sessionId} actor={actor} />}
       <Canvas />
-      {actor !== undefined && actor.status === 'active' && <SendForm actor={actor} />}
     </section>
   )
 }
@@ -82,14 +97,29 @@ const ChartTools = (): JSX.Element => (
     >
       {direction.value === 'DOWN' ? 'Down ↓' : 'Right →'}
     </button>
-    <button type="button" class="small" onClick={fitChart}>
-      Fit
+    <button type="button" class="small" title="What is active" onClick={() => fitChart('active')}>
+      Active
+    </button>
+    <button type="button" class="small" title="All of it" onClick={() => fitChart('whole')}>
+      Whole
     </button>
     <button type="button" class="small" aria-label="Smaller" onClick={() => zoomBy(1 / 1.25)}>
       −
     </button>
     <button type="button" class="small" aria-label="Larger" onClick={() => zoomBy(1.25)}>
       +
+    </button>
+    <button
+      type="button"
+      class={large.value ? 'small pressed' : 'small'}
+      aria-pressed={large.value}
+      aria-label="Over the whole page"
+      title="Over the whole page (m)"
+      onClick={() => {
+        large.value = !large.value
+      }}
+    >
+      ⤢
     </button>
   </span>
 )

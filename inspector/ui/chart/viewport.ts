@@ -13,7 +13,9 @@ const largestFit = 1.1
 const smallestFit = 0.7
 const [smallest, largest] = [0.15, 3]
 
-let current: { svg: SVGSVGElement; chart: Box; focus(): Rectangle | undefined; view: View; own: boolean } | undefined
+let current:
+  | { svg: SVGSVGElement; chart: Box; focus(): Rectangle | undefined; view: View; fit: 'active' | 'whole' | 'own' }
+  | undefined
 
 const show = (): void => {
   if (current === undefined) return
@@ -22,15 +24,15 @@ const show = (): void => {
   if (width > 0) svg.setAttribute('viewBox', `${view.x} ${view.y} ${width / view.scale} ${height / view.scale}`)
 }
 
-export const fitChart = (): void => {
+export const fitChart = (what: 'active' | 'whole'): void => {
   if (current === undefined) return
   const { svg, chart } = current
   const { width, height } = svg.getBoundingClientRect()
   if (width === 0) return
   const whole = Math.min(width / chart.width, height / chart.height)
-  const scale = Math.min(largestFit, Math.max(smallestFit, whole))
+  const scale = Math.min(largestFit, what === 'whole' ? whole : Math.max(smallestFit, whole))
   const focus = current.focus()
-  current.own = false
+  current.fit = what
   current.view = {
     scale,
     x: along(chart.width, width / scale, focus && focus.x + focus.width / 2),
@@ -50,15 +52,17 @@ export const zoomBy = (factor: number, at?: { x: number; y: number }): void => {
   const [px, py] = [(at?.x ?? box.left + box.width / 2) - box.left, (at?.y ?? box.top + box.height / 2) - box.top]
   const scale = Math.min(largest, Math.max(smallest, view.scale * factor))
   current.view = { scale, x: view.x + px / view.scale - px / scale, y: view.y + py / view.scale - py / scale }
-  current.own = true
+  current.fit = 'own'
   show()
 }
 
 /** Lets the chart be dragged and zoomed; returns the undo. */
 export const startPanning = (svg: SVGSVGElement, chart: Box, focus: () => Rectangle | undefined): (() => void) => {
-  current = { svg, chart, focus, view: { x: 0, y: 0, scale: 1 }, own: false }
-  fitChart()
-  const observer = new ResizeObserver(() => (current?.own === true ? show() : fitChart()))
+  current = { svg, chart, focus, view: { x: 0, y: 0, scale: 1 }, fit: 'active' }
+  fitChart('active')
+  const observer = new ResizeObserver(() =>
+    current === undefined || current.fit === 'own' ? show() : fitChart(current.fit),
+  )
   observer.observe(svg)
 
   let from: { x: number; y: number } | undefined
@@ -75,7 +79,7 @@ export const startPanning = (svg: SVGSVGElement, chart: Box, focus: () => Rectan
       x: view.x - (clientX - from.x) / view.scale,
       y: view.y - (clientY - from.y) / view.scale,
     }
-    current.own = true
+    current.fit = 'own'
     from = { x: clientX, y: clientY }
     show()
   }
@@ -89,7 +93,7 @@ export const startPanning = (svg: SVGSVGElement, chart: Box, focus: () => Rectan
     } else if (current !== undefined) {
       const { view } = current
       current.view = { ...view, x: view.x + turned.deltaX / view.scale, y: view.y + turned.deltaY / view.scale }
-      current.own = true
+      current.fit = 'own'
       show()
     }
   }

@@ -22,7 +22,7 @@ interface Plot {
 
 const plots: readonly Plot[] = [
   {
-    title: 'Events per second',
+    title: 'Events/s',
     text: rate,
     lines: [
       { name: 'done', colour: '--good', fill: true, value: ({ settled }) => settled },
@@ -119,7 +119,7 @@ const optionsOf = ({ lines, text }: Plot, width: number): uPlot.Options => {
     cursor: { y: false, points: { size: 5 }, drag: { x: false, y: false } },
     padding: [6, 4, 0, 0],
     scales: {
-      x: { time: false, range: (_, __, max) => [max - minutes * 60, max] },
+      x: { time: false, range: (_, min, max) => [Math.max(max - minutes * 60, Math.min(min, max - 60)), max] },
       y: { range: (_, __, max) => [0, Math.max(1, (max ?? 0) * 1.1)] },
     },
     axes: [

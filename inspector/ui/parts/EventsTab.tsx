@@ -8,6 +8,7 @@ import { exportEntries } from '../state/export.ts'
 import { moveSelection } from '../state/keyboard.ts'
 import { type Entry, textOf } from '../state/log.ts'
 import { actors, actorsTurn, log, logTurn, status } from '../state/store.ts'
+import { summaryOf } from '../state/summary.ts'
 import { VirtualList } from './VirtualList.tsx'
 
 const follow = signal(true)
@@ -91,6 +92,7 @@ const EventRow = ({ entry, top, chosen }: { entry: Entry; top: number; chosen: b
       </div>
     )
   }
+  const { about, rest } = summaryOf(entry.payload, textOf(entry))
   return (
     <div
       class={`event${entry.failed ? ' failed' : ''}${chosen ? ' selected' : ''}`}
@@ -107,7 +109,10 @@ const EventRow = ({ entry, top, chosen }: { entry: Entry; top: number; chosen: b
         {actors.nameOf(entry.sourceId)} <i>→</i> {actors.nameOf(entry.sessionId)}
       </span>
       <b>{entry.type}</b>
-      <code>{textOf(entry).slice(0, 300)}</code>
+      <span class="payload">
+        {about !== undefined && <span class="about">{about}</span>}
+        <code>{rest}</code>
+      </span>
     </div>
   )
 }

@@ -1,6 +1,7 @@
 import { computed } from '@preact/signals'
 import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
+import type { Json } from '../../protocol/actors.ts'
 import type { ParkedEventView, ParkedView } from '../../protocol/parked.ts'
 import { age, count, moment } from '../format.ts'
 import { parkedSource } from '../state/address.ts'
@@ -247,14 +248,20 @@ const Detail = ({ event }: { event: ParkedEventView }): JSX.Element => {
   )
 }
 
-const dataOf = ({ event }: ParkedEventView): unknown =>
+const dataOf = ({ event }: ParkedEventView): Json =>
   typeof event === 'object' && event !== null && 'data' in event ? event.data : null
 
 const Payload = ({ event }: { event: ParkedEventView }): JSX.Element => (
   <>
-    <h4>Event</h4>
+    <h4>Payload</h4>
     {event.rawBytes === undefined ? (
-      <JsonTree value={event.event} />
+      <>
+        <JsonTree value={dataOf(event)} />
+        <details>
+          <summary>Whole event</summary>
+          <JsonTree value={event.event} />
+        </details>
+      </>
     ) : (
       <p class="faint">
         Its {count(event.rawBytes)} bytes could not be read; they are at <code>/events/{event.seq}</code> of the admin

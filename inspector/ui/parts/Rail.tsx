@@ -16,7 +16,7 @@ export const Rail = (): JSX.Element | null => {
   const current = status.value
   if (current === undefined) return null
   const sources = Object.entries(current.sources)
-  const sorted = sources.toSorted(([, one], [, other]) => weight[severity(one.state)] - weight[severity(other.state)])
+  const sorted = sources.toSorted(([, one], [, other]) => weight[severity(one)] - weight[severity(other)])
   return (
     <section class="rail" aria-label="Sources">
       {sorted.slice(0, mostCards).map(([name, source]) => (
@@ -41,18 +41,20 @@ const Card = ({ name, source }: { name: string; source: SourceView }): JSX.Eleme
   statsTurn.value
   const { state, inFlight, credit } = source
   return (
-    <article class={`card ${severity(state)}`} data-source={name} data-state={state}>
+    <article class={`card ${severity(source)}`} data-source={name} data-state={state}>
       <div class="row">
         <button type="button" class="plain name" onClick={() => selectSource(name)}>
           {name}
         </button>
-        <span class="faint">{source.driver}</span>
+        <span class="faint driver">{source.driver}</span>
         <span class="grow" />
         <Intake name={name} state={state} />
       </div>
       <div class="row">
         <span class="now">{words(state)}</span>
-        <span class="faint">{age(now.value - Date.parse(source.stateSince))}</span>
+        {severity(source) !== 'good' && (
+          <span class="faint for">{age(now.value - Date.parse(source.troubleSince ?? source.stateSince))}</span>
+        )}
         <span class="grow" />
         {source.parked > 0 && (
           <button type="button" class="plain parked" onClick={() => showParked(name)}>

@@ -12,6 +12,7 @@ import { VirtualList } from './VirtualList.tsx'
 
 const filter = signal('')
 const rowHeight = 40
+const leastWidth = 696
 
 export const SourcesTab = (): JSX.Element => {
   statsTurn.value
@@ -39,16 +40,15 @@ export const SourcesTab = (): JSX.Element => {
         class="sources"
         count={sources.length}
         rowHeight={rowHeight}
-        width={820}
+        width={leastWidth}
         head={
           <div class="head" aria-hidden="true">
             <span>Source</span>
             <span>State</span>
             <span>In flight</span>
-            <span>Per second</span>
+            <span>Per s</span>
             <span>Settled</span>
             <span>Parked</span>
-            <span>Reconnects</span>
             <span />
           </div>
         }
@@ -62,9 +62,9 @@ export const SourcesTab = (): JSX.Element => {
 }
 
 const Row = ({ name, source, top }: { name: string; source: SourceView; top: number }): JSX.Element => {
-  const since = Date.parse(source.stateSince)
+  const since = Date.parse(source.troubleSince ?? source.stateSince)
   return (
-    <div class={`source-row ${severity(source.state)}`} role="listitem" style={{ top: `${top}px` }}>
+    <div class={`source-row ${severity(source)}`} role="listitem" style={{ top: `${top}px` }}>
       <span>
         <button type="button" class="plain name" onClick={() => selectSource(name)}>
           {name}
@@ -75,6 +75,7 @@ const Row = ({ name, source, top }: { name: string; source: SourceView; top: num
         <span class="now">{words(source.state)}</span>
         <small>
           {age(now.value - since)}
+          {source.reconnects > 0 && ` · ↻ ${count(source.reconnects)}`}
           {source.lastError !== undefined && ` · ${source.lastError.code}`}
         </small>
       </span>
@@ -90,7 +91,6 @@ const Row = ({ name, source, top }: { name: string; source: SourceView; top: num
           0
         )}
       </span>
-      <span class="numbers">{count(source.reconnects)}</span>
       <span class="end">
         {source.kind === 'webhook' && knows('rotateSecret') && (
           <button
@@ -98,9 +98,10 @@ const Row = ({ name, source, top }: { name: string; source: SourceView; top: num
             class="small"
             disabled={!mayOperate.value}
             title="Reads its secrets again from where they stand"
+            aria-label={`Read the secrets of ${name} again`}
             onClick={() => void command({ name: 'rotateSecret', source: name }, `${name} has read its secrets again`)}
           >
-            Rotate secret
+            Secret
           </button>
         )}
         <Intake name={name} state={source.state} />

@@ -1,4 +1,5 @@
 import type { JSX } from 'preact'
+import { useEffect } from 'preact/hooks'
 import { age, clock } from '../format.ts'
 import { search, tab } from '../state/address.ts'
 import { command } from '../state/commands.ts'
@@ -12,6 +13,11 @@ const mostLines = 4
 /** The first thing on the page: what is the matter, in words, with what to press. */
 export const Strip = (): JSX.Element => {
   const findings = [...connection(), ...service()]
+  const [worst] = findings
+  const name = status.value?.name ?? 'controller'
+  useEffect(() => {
+    document.title = worst === undefined || worst.level === 'good' ? `${name} · inspector` : `${worst.what} · ${name}`
+  }, [worst?.what, worst?.level, name])
   const more = findings.length - mostLines
   return (
     <section class="strip" aria-label="What is the matter" aria-live="polite">

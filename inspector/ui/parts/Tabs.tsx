@@ -25,14 +25,14 @@ const contents: Readonly<Record<Tab, () => JSX.Element>> = {
   parked: ParkedTab,
 }
 
-/** What happened is shown below the statechart of the actor one looks at; the rest has the room to itself. */
-const withChart: ReadonlySet<Tab> = new Set(['events', 'sequence'])
+/** The statechart of the actor one looks at stands above its events; the rest has the room to itself. */
+const withChart: Tab = 'events'
 
 const numberOf = (name: Tab): number | undefined => {
   const current = status.value
   if (current === undefined) return undefined
   if (name === 'sources') return Object.keys(current.sources).length
-  if (name === 'work') return current.jobs.running + current.jobs.waiting
+  if (name === 'work') return current.jobs.running + current.jobs.waiting + current.jobs.long.length
   if (name !== 'parked') return undefined
   return Object.values(current.sources).reduce((sum, { parked }) => sum + parked, 0)
 }
@@ -66,12 +66,12 @@ export const Tabs = (): JSX.Element => {
         })}
       </div>
       <div
-        class={withChart.has(tab.value) ? 'panel split' : 'panel'}
+        class={tab.value === withChart ? 'panel split' : 'panel'}
         role="tabpanel"
         id="tab-panel"
         aria-labelledby={`tab-${tab.value}`}
       >
-        {withChart.has(tab.value) && (
+        {tab.value === withChart && (
           <>
             <ChartPane />
             <Splitter />

@@ -2,7 +2,8 @@ import { computed, signal } from '@preact/signals'
 import type { JSX } from 'preact'
 import type { ActorView } from '../../protocol/actors.ts'
 import { stateText } from '../state/actors.ts'
-import { actors, actorsTurn, select, selected } from '../state/store.ts'
+import { actors, actorsTurn, select, selected, status } from '../state/store.ts'
+import { type Severity, severity } from '../words.ts'
 import { VirtualList } from './VirtualList.tsx'
 
 const filter = signal('')
@@ -142,7 +143,7 @@ const TreeRow = ({ row, top }: { row: Row | undefined; top: number }): JSX.Eleme
   const state = stateText(view)
   return (
     <div
-      class={`tree-row ${view.status} kind-${view.kind}${isSelected ? ' selected' : ''}`}
+      class={`tree-row ${view.status} kind-${view.kind} ${troubleOf(view)}${isSelected ? ' selected' : ''}`}
       role="treeitem"
       aria-level={row.depth + 1}
       aria-selected={isSelected}
@@ -173,8 +174,26 @@ const TreeRow = ({ row, top }: { row: Row | undefined; top: number }): JSX.Eleme
         onClick={() => select(row.id)}
       >
         <span class="dot" />
-        <span class="id">{view.id}</span> <span class="state">{state}</span>
+        <Name id={view.id} /> <span class="state">{state}</span>
       </button>
     </div>
   )
 }
+
+const sourcePrefix = 'source:'
+
+/** The actor of a source has the colour of its source. */
+const troubleOf = ({ id }: ActorView): Severity | '' => {
+  const source = id.startsWith(sourcePrefix) ? status.value?.sources[id.slice(sourcePrefix.length)] : undefined
+  return source === undefined ? '' : severity(source)
+}
+
+const Name = ({ id }: { id: string }): JSX.Element =>
+  id.startsWith(sourcePrefix) ? (
+    <span class="id">
+      <small>{sourcePrefix}</small>
+      {id.slice(sourcePrefix.length)}
+    </span>
+  ) : (
+    <span class="id">{id}</span>
+  )

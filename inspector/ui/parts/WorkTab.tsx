@@ -12,7 +12,7 @@ export const WorkTab = (): JSX.Element => {
   const { jobs, locks } = current
   const list = jobs.list ?? []
   const names = Object.keys(locks)
-  const more = jobs.running + jobs.waiting - list.length
+  const more = jobs.running + jobs.waiting + jobs.long.length - list.length
   return (
     <div class="scroll two" tabIndex={0} role="region" aria-label="Jobs and locks">
       <section>
@@ -20,6 +20,7 @@ export const WorkTab = (): JSX.Element => {
           Jobs{' '}
           <span class="faint">
             {count(jobs.running)} running · {count(jobs.waiting)} waiting
+            {jobs.long.length > 0 && ` · ${count(jobs.long.length)} long`}
           </span>
         </h3>
         {list.length === 0 ? (
@@ -74,7 +75,6 @@ const Job = ({ job }: { job: JobView }): JSX.Element => {
         {job.state === 'waiting' && <span>waits{job.lock === undefined ? '' : ` for ${job.lock}`}</span>}
         {job.lane !== undefined && <span>lane {job.lane}</span>}
         {job.state === 'running' && job.lock !== undefined && <span>holds {job.lock}</span>}
-        {job.long === true && <span>long</span>}
         <span class="grow" />
         {progress !== undefined && progress.share !== undefined && (
           <progress max={1} value={progress.share} aria-label={`Progress of ${job.id}`} />

@@ -19,6 +19,8 @@ export const internal = signal(query.has('internal'))
 export const eventActor = signal(query.get('of') ?? '')
 export const selectedSeq = signal<number | undefined>(Number(query.get('event')) || undefined)
 export const direction = signal<'DOWN' | 'RIGHT'>(query.get('chart') === 'RIGHT' ? 'RIGHT' : 'DOWN')
+/** The statechart over the whole page. */
+export const large = signal(query.has('large'))
 export const parkedSource = signal(query.get('parked') ?? '')
 
 /** The token of `#token=`, which leaves the address at once. */
@@ -39,6 +41,7 @@ export const keepAddress = (): void => {
       ['internal', internal.value ? '1' : ''],
       ['event', selectedSeq.value === undefined ? '' : String(selectedSeq.value)],
       ['chart', direction.value === 'DOWN' ? '' : direction.value],
+      ['large', large.value ? '1' : ''],
       ['parked', parkedSource.value],
     ]
     const next = new URLSearchParams(wanted.filter(([, value]) => value !== '').map(([name, value]) => [name, value]))

@@ -1,5 +1,5 @@
 import { signal } from '@preact/signals'
-import { direction, failedOnly, internal, tab, tabs } from './address.ts'
+import { direction, failedOnly, internal, large, tab, tabs } from './address.ts'
 import { paused } from './events.ts'
 
 /** What the keys do, as the help shows it. */
@@ -11,6 +11,7 @@ export const keys: readonly (readonly [key: string, meaning: string])[] = [
   ['f', 'only what failed'],
   ['x', 'show xstate.* too'],
   ['r', 'turn the statechart'],
+  ['m', 'the statechart over the whole page, and back'],
   ['↑ ↓ ← →', 'in the tree of actors'],
   ['?', 'this help'],
 ]
@@ -38,6 +39,9 @@ const actions: Readonly<Record<string, () => void>> = {
   },
   r: () => {
     direction.value = direction.peek() === 'DOWN' ? 'RIGHT' : 'DOWN'
+  },
+  m: () => {
+    large.value = !large.peek()
   },
   '?': () => {
     helpOpen.value = true
