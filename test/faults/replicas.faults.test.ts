@@ -1,5 +1,8 @@
+import { Agent, type IncomingMessage, request } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
 import { createWorld } from '../e2e/lifecycle.harness.ts'
+import { tcpBalancer } from '../support/balancer.ts'
 import { freePort } from '../support/freePort.ts'
 import { until } from '../support/until.ts'
 import { backlog } from './backlog.ts'
@@ -46,5 +49,94 @@ row(
     await drained(survivor)
     expect(figures['effects']).toBe(events)
     expect(orphansBackMs).toBeLessThanOrEqual(30_000)
+  },
+)
+
+/** Posts so many a second over connections that are kept, none of them twice, and remembers what became of each. */
+const postSteadily = (port: number, perSecond: number, send: (id: string, post: () => Promise<void>) => unknown) => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 50 })
+  const outcomes: Record<string, number> = {}
+  const note = (outcome: string | number) => {
+    outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
+  }
+  const post = (id: string, lock: number): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const answered = (response: IncomingMessage): void => {
+        note(response.statusCode ?? 0)
+        response.resume().once('end', () => (response.statusCode === 202 ? resolve() : reject(new Error('refused'))))
+      }
+      const headers = { 'content-type': 'application/json', 'x-id': id, 'x-type': `swift.${lock}` }
+      request({ port, path: '/hook', method: 'POST', agent, headers }, answered)
+        .on('error', (error: NodeJS.ErrnoException) => {
+          note(error.code ?? error.message)
+          reject(error)
+        })
+        .end(JSON.stringify({ id }))
+    })
+  const began = performance.now()
+  const sent: unknown[] = []
+  const clock = setInterval(() => {
+    while (sent.length < ((performance.now() - began) / 1_000) * perSecond) {
+      const [id, lock] = [`hook-${sent.length}`, sent.length % 8]
+      sent.push(send(id, () => post(id, lock)))
+    }
+  }, 5)
+  return {
+    outcomes,
+    stop: async () => {
+      clearInterval(clock)
+      await Promise.all(sent)
+      agent.destroy()
+      return Math.round(sent.length / ((performance.now() - began) / 1_000))
+    },
+  }
+}
+
+row(
+  34,
+  'rolling deploys of two replicas behind a TCP balancer, with POSTs over keep-alive connections',
+  {
+    expected: 'no failed request: non-2xx 0, resets 0; lost 0',
+    P: { deploys: 3, perSecond: 200 },
+    N: { deploys: 20, perSecond: 200 },
+    minutes: { P: 6, N: 15 },
+  },
+  async ({ deploys, perSecond }, { measured, progress }) => {
+    await using world = await createWorld()
+    const replicas = await Promise.all(
+      [
+        { port: world.port, adminPort: world.adminPort },
+        { port: await freePort(), adminPort: await freePort() },
+      ].map(async ({ port, adminPort }) => {
+        const ports = { PORT: String(port), KOKSMAT_ADMIN_PORT: String(adminPort) }
+        // What is refused for want of credit is another matter.
+        const env = { ...ports, KOKSMAT_PRE_STOP_DELAY: '1s', LIFECYCLE_HOOK_CREDIT: '5000' }
+        return { port, readyz: `http://127.0.0.1:${adminPort}/readyz`, env, controller: await world.start(env) }
+      }),
+    )
+    await using balancer = await tcpBalancer(replicas)
+    await until(() => balancer.ready().length === 2, 30_000)
+    const posts = postSteadily(balancer.port, perSecond, world.ledger.send)
+    const taken: number[] = []
+    for (let deploy = 1; deploy <= deploys; deploy++) {
+      for (const replica of replicas) {
+        await sleep(500)
+        await drained(replica.controller)
+        const { sources } = replica.controller.log().at(-1) as { sources: { hook: { settled: number } } }
+        taken.push(sources.hook.settled)
+        replica.controller = await world.start(replica.env)
+        await until(() => balancer.ready().length === 2, 30_000)
+      }
+      progress(`deploy ${deploy} of ${deploys}: ${JSON.stringify(posts.outcomes)}`)
+    }
+    const postsPerSecond = await posts.stop()
+    const figures = await settled(world, 60_000)
+    measured({ deploys, postsPerSecond, ...balancer.failures(), fewestByOneReplica: Math.min(...taken) })
+    for (const [outcome, count] of Object.entries(posts.outcomes)) measured({ [`answered_${outcome}`]: count })
+    measured(figures)
+    for (const { controller } of replicas) await drained(controller)
+    expect(Object.keys(posts.outcomes)).toEqual(['202'])
+    expect(balancer.failures()).toEqual({ resets: 0, untaken: 0 })
+    expect(Math.min(...taken)).toBeGreaterThan(0)
   },
 )
