@@ -34,7 +34,7 @@ export const createUnderLock = (base: Base, locks: Pool): Ledger['underLock'] =>
         { opening, openingTimeoutMs: limit + lockGraceMs, timeoutMs: 0, signal },
       )
       if (ended.status === 'committed') return ended.result
-      if (await base.untilDone(() => wasCommitted(base.pool, ended.xid))) return ended.result
+      if (await base.untilDone(() => wasCommitted(base.pool, ended.number))) return ended.result
       throw unavailable(ended.error)
     } catch (thrown) {
       if (signal.aborted && thrown === signal.reason) throw toControllerError(thrown, 'HANDLER_INTERRUPTED')

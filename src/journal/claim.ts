@@ -51,7 +51,7 @@ export const createClaim = (base: Base): ((queue: string, limit: number) => Prom
       const opening = claimText(queue, Math.max(0, Math.trunc(limit)), replica)
       const ended = await attempt(pool, async (_tx, rows) => rows as EventRow[], { opening })
       if (ended.status === 'unknown') {
-        giveBack(replica, ended.xid).catch(() => undefined)
+        giveBack(replica, ended.number.xid).catch(() => undefined)
         throw ended.error
       }
       const rows = ended.result

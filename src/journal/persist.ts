@@ -39,7 +39,7 @@ export const createPersistence = (pool: Pool, closing: AbortSignal, open: Promis
   const effective = async <Result>(run: (tx: Queryable) => Promise<Result>): Promise<Result> => {
     const ended = await attempt(pool, run)
     if (ended.status === 'committed') return ended.result
-    const committed = await untilDone(() => wasCommitted(pool, ended.xid))
+    const committed = await untilDone(() => wasCommitted(pool, ended.number))
     if (!committed) throw ended.error
     return ended.result
   }

@@ -5,14 +5,22 @@ import { type Connection, type Pool, queryTimeoutMs } from './pool.ts'
 
 /**
  * One transaction, and the truth about its end. When a connection breaks during COMMIT the outcome is unknown; the
- * transaction's number, asked for at its begin, tells later (`pg_xact_status`) whether it was committed.
+ * transaction's number, asked for at its begin, tells later (`pg_xact_status`) whether it was committed. After a crash,
+ * and on a standby that took over, a number that was given out but not yet written down is given out again: there it
+ * tells nothing. The transaction counts as not committed then, and what runs again finds its marks and leases.
  *
  * A transaction in which nothing is asked for a while is ended by the server, so that a frozen process holds no lock; as
  * long as the process lives it asks something each second.
  */
 export type Ended<Result> =
   | { readonly status: 'committed'; readonly result: Result }
-  | { readonly status: 'unknown'; readonly result: Result; readonly xid: string; readonly error: unknown }
+  | { readonly status: 'unknown'; readonly result: Result; readonly number: TransactionNumber; readonly error: unknown }
+
+/** Of a transaction, and of the server that gave it: when that was started. */
+export interface TransactionNumber {
+  readonly xid: string
+  readonly server: string
+}
 
 export interface Begin {
   /** Statements after `begin`, in the same round trip; `run` gets the rows of the last. */
@@ -43,12 +51,12 @@ export const attempt = async <Result>(
   }
   signal?.addEventListener('abort', abort, { once: true })
   const line = inLine(connection, timeoutMs)
-  let xid: string
+  let number: TransactionNumber
   let result: Result
   try {
     signal?.throwIfAborted()
     const begun = await Promise.race([begin(connection, opening, openingTimeoutMs), aborted.promise])
-    xid = begun.xid
+    number = begun.number
     line.open()
     result = await Promise.race([run(line, begun.opened), aborted.promise])
     await Promise.race([line.close(), aborted.promise])
@@ -68,26 +76,26 @@ export const attempt = async <Result>(
     return { status: 'committed', result }
   } catch (thrown) {
     connection.release(true)
-    if (isConnectionLoss(thrown)) return { status: 'unknown', result, xid, error: thrown }
+    if (isConnectionLoss(thrown)) return { status: 'unknown', result, number, error: thrown }
     throw thrown
   }
 }
 
 /** Whether a transaction of unknown outcome was committed. */
-export const wasCommitted = async (pool: Pool, xid: string): Promise<boolean> => {
+export const wasCommitted = async (pool: Pool, number: TransactionNumber): Promise<boolean> => {
   for (;;) {
-    const status = await statusOf(pool, xid)
+    const status = await statusOf(pool, number)
     if (status !== 'in progress') return status === 'committed'
   }
 }
 
-const statusOf = async (pool: Pool, xid: string): Promise<string> => {
+const statusOf = async (pool: Pool, { xid, server }: TransactionNumber): Promise<string> => {
   try {
-    const { rows } = await pool.query<{ status: string }>(
-      `select pg_xact_status($1::text::xid8) as status, pg_sleep(0.02)`,
+    const { rows } = await pool.query<{ status: string; server: string }>(
+      `select pg_xact_status($1::text::xid8) as status, ${serverText} as server, pg_sleep(0.02)`,
       [xid],
     )
-    return rows[0]?.status ?? 'unknown'
+    return rows[0]?.server === server ? rows[0].status : 'aborted'
   } catch (thrown) {
     // "transaction ID … is in the future": a standby that took over never had it.
     if (thrown instanceof Error && 'code' in thrown && thrown.code === '22023') return 'aborted'
@@ -95,19 +103,20 @@ const statusOf = async (pool: Pool, xid: string): Promise<string> => {
   }
 }
 
+const serverText = 'extract(epoch from pg_postmaster_start_time())::text'
+
 const begin = async (connection: Connection, opening: string, timeoutMs: number): Promise<Begun> => {
   const results = await connection.script(
     `begin; set local idle_in_transaction_session_timeout = ${frozenAfterMs};
-     select pg_current_xact_id()::text as xid; ${opening}`,
+     select pg_current_xact_id()::text as xid, ${serverText} as server; ${opening}`,
     timeoutMs,
   )
   const [first] = results[2]?.rows ?? []
-  const xid = first !== undefined && 'xid' in first ? String(first.xid) : ''
-  return { xid, opened: results.at(-1)?.rows ?? [] }
+  return { number: { xid: '', server: '', ...first }, opened: results.at(-1)?.rows ?? [] }
 }
 
 interface Begun {
-  readonly xid: string
+  readonly number: TransactionNumber
   readonly opened: object[]
 }
 

@@ -1,5 +1,7 @@
+import pg from 'pg'
 import { expect, test } from 'vitest'
 import type { Ending } from '../../machines/journal.ts'
+import { startPostgresServer } from '../support/postgresServer.ts'
 import { until } from '../support/until.ts'
 import { attemptOf, eventOf, type Replica, useJournals } from './journals.ts'
 import { proxied } from './proxied.ts'
@@ -119,4 +121,37 @@ test('a settlement whose confirmation was lost takes effect once', async () => {
   expect(await sql('select from S.event')).toEqual([])
   await replica.close()
   await proxy.close()
+})
+
+test('a transaction of unknown outcome is not taken for the one that got its number after a crash of Postgres', async () => {
+  const server = await startPostgresServer()
+  const { proxy, ...line } = await proxied(server.url)
+  try {
+    const replica = await journals().open({ ...line, heartbeatMs: 60_000, leaseMs: 300_000 })
+    const { promise: number, resolve } = Promise.withResolvers<string>()
+    const { signal } = new AbortController()
+    const running = replica.ledger.underLock('a', { waitMs: 5_000, signal }, async (tx) => {
+      const { rows } = await tx.query<{ xid: string }>('select pg_current_xact_id()::text as xid')
+      // The commit does not arrive.
+      proxy.blackHole()
+      resolve(rows[0]?.xid ?? '')
+    })
+    running.catch(() => undefined)
+    const lost = await number
+    await server.kill()
+    await server.restart()
+    const other = new pg.Client({ connectionString: server.url })
+    await other.connect()
+    const next = async () => BigInt((await other.query('select pg_current_xact_id()::text as xid')).rows[0].xid)
+    while ((await next()) < BigInt(lost));
+    const { rows } = await other.query('select pg_xact_status($1::text::xid8) as status', [lost])
+    await other.end()
+    expect(rows).toEqual([{ status: 'committed' }])
+    proxy.heal()
+    await expect(running).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' })
+    await replica.close()
+  } finally {
+    await proxy.close()
+    await server.stop()
+  }
 })
