@@ -7,11 +7,13 @@ import type { Status } from '../../src/status.ts'
 import { createWorld } from '../e2e/lifecycle.harness.ts'
 import { startKafkaServer } from '../support/kafkaServer.ts'
 import { startPostgresServer } from '../support/postgresServer.ts'
+import { startPostgresPair } from '../support/postgresStandby.ts'
+import { tcpProxy } from '../support/tcpProxy.ts'
 import { until } from '../support/until.ts'
 import { row } from './record.ts'
-import { drained, effectsOf, settled } from './verdict.ts'
+import { drained, effectsOf, parkedOf, settled } from './verdict.ts'
 
-/** What a machine does to a controller and its servers: clocks that jump, disks that are full, brokers that freeze. */
+/** What a machine does to a controller and its servers: clocks that jump, disks that are full, servers that freeze or die. */
 
 row(
   26,
@@ -116,6 +118,74 @@ row(
 )
 
 row(
+  21,
+  'Postgres fails over to its standby; before that its name led to the standby for a while, which only reads',
+  {
+    expected: 'not ready while it only reads, no 2xx; resumes ≤ 5 s by itself; synchronous replication: lost 0',
+    N: { readOnlyMs: 5_000 },
+    minutes: { N: 6 },
+  },
+  async ({ readOnlyMs }, { measured, progress }) => {
+    await using pair = await startPostgresPair()
+    /** Where the name of the server leads: new connections go there, open ones stay where they are. */
+    const named = { port: portOf(pair.primary.url) }
+    const proxy = await tcpProxy(named)
+    const url = Object.assign(new URL(pair.primary.url), { port: String(proxy.port) }).href
+    try {
+      await using world = await createWorld({ databaseUrl: url })
+      const controller = await world.start()
+      await world.ready()
+      const load = world.load()
+      const resumedMs = async (): Promise<number> => {
+        const [effects, began] = [await until(() => effectsOf(world)), performance.now()]
+        await until(async () => (await effectsOf(world)) > effects, 60_000)
+        return Math.round(performance.now() - began)
+      }
+      const hooks = (): number => [...world.ledger.acked].filter((id) => id.startsWith('hook')).length
+      await until(async () => (await effectsOf(world)) > 50)
+
+      named.port = portOf(pair.standby.url)
+      proxy.reset()
+      const ledAt = performance.now()
+      await until(async () => (await world.probe('/readyz')) === 503, 30_000)
+      const noticedMs = Math.round(performance.now() - ledAt)
+      const { rows } = await until(() => world.database.query('select pg_is_in_recovery() as reads'))
+      expect(rows).toEqual([{ reads: true }])
+      await sleep(1_000)
+      const [effects, accepted] = [await effectsOf(world), hooks()]
+      const statuses = new Set<number>()
+      for (const end = performance.now() + readOnlyMs; performance.now() < end; await sleep(200)) {
+        statuses.add(await world.probe('/readyz'))
+      }
+      const meanwhile = { effects: (await effectsOf(world)) - effects, accepted: hooks() - accepted }
+      named.port = portOf(pair.primary.url)
+      const backAfterMs = await resumedMs()
+      await world.ready()
+      measured({ noticedMs, readyzWhileReadOnly: [...statuses].join(' and '), backAfterMs })
+      progress(`row 21: back after ${backAfterMs} ms`)
+
+      await pair.primary.kill()
+      await sleep(500)
+      await pair.promote()
+      named.port = portOf(pair.standby.url)
+      const failedOverMs = await resumedMs()
+      await world.ready()
+      await load.stop()
+      const figures = await settled(world, 60_000)
+      const parked = (await parkedOf(world)).length
+      measured({ failedOverMs, parked, ...figures })
+      await drained(controller)
+      expect(meanwhile).toEqual({ effects: 0, accepted: 0 })
+      expect([...statuses]).toEqual([503])
+      expect(parked).toBe(0)
+      expect(Math.max(backAfterMs, failedOverMs)).toBeLessThanOrEqual(5_000)
+    } finally {
+      await proxy.close()
+    }
+  },
+)
+
+row(
   18,
   'the Kafka broker is frozen for 15 s, and restarted',
   { expected: 'resumes ≤ 10 s; lost 0', N: { frozenMs: 15_000 }, minutes: { N: 5 } },
@@ -165,3 +235,5 @@ const fillDisk = (file: string): void => {
     if ((thrown as NodeJS.ErrnoException).code !== 'ENOSPC') throw thrown
   }
 }
+
+const portOf = (url: string): number => Number(new URL(url).port)

@@ -41,7 +41,7 @@ export const tcpBalancer = async (replicas: readonly Replica[]): Promise<Balance
     ] as const) {
       from.on('error', ({ code }: NodeJS.ErrnoException) => {
         if (from === replica && code === 'ECONNRESET') failures.resets += 1
-        to.resetAndDestroy()
+        to.destroy()
       })
       from.pipe(to)
     }

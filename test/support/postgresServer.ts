@@ -11,6 +11,8 @@ import { until } from './until.ts'
 export interface PostgresOptions {
   /** The size of the file system that its folder is on: a tmpfs, which only root can mount. Default: that of the machine. */
   readonly diskMb?: number
+  /** Called with its folder before it is first started: a cluster made there is used as it is. */
+  fill?(folder: string): Promise<void>
 }
 
 export interface PostgresServer extends TestServer {
@@ -19,11 +21,11 @@ export interface PostgresServer extends TestServer {
 }
 
 /** A PostgreSQL of one's own: the embedded one, in a temporary folder. */
-export const startPostgresServer = async ({ diskMb }: PostgresOptions = {}): Promise<PostgresServer> => {
+export const startPostgresServer = async ({ diskMb, fill }: PostgresOptions = {}): Promise<PostgresServer> => {
   const home = guarded('postgres')
   const folder = join(home.folder, 'pg')
+  if (diskMb !== undefined || fill !== undefined) mkdirSync(folder)
   if (diskMb !== undefined) {
-    mkdirSync(folder)
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${diskMb}m`, 'none', folder])
     home.watch({ command: ['umount', '-l', folder] })
   }
@@ -33,7 +35,11 @@ export const startPostgresServer = async ({ diskMb }: PostgresOptions = {}): Pro
     home.watch({ pid: server.pid, group: false, signal: 'SIGQUIT' })
     return server
   }
-  let server = await start().catch(async (thrown) => {
+  const first = async (): Promise<EmbeddedPostgres> => {
+    await fill?.(folder)
+    return start()
+  }
+  let server = await first().catch(async (thrown) => {
     await home.end()
     throw thrown
   })
