@@ -175,9 +175,14 @@ const run = async (config: ResolvedConfig, { url, log, onRunning, onStopped }: L
     times.moved(moved.source, moved.state)
     sourceLog(moved)
   })
+  const bootBegan = performance.now()
+  let booted = false
   root.subscribe({
     next: (snapshot) => {
-      if (snapshot.matches('running')) onRunning()
+      if (booted || !snapshot.matches('running')) return
+      booted = true
+      log.info({ tookMs: Math.round(performance.now() - bootBegan) }, 'controller running')
+      onRunning()
     },
     error: (thrown) => {
       log.fatal({ err: thrown }, 'the root actor died')

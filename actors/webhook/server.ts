@@ -160,6 +160,8 @@ export const createWebhookServer = ({
         if (there !== 'away') throw mountedTwice(route)
         server ??= await listen()
         paths.set(route.path, methods.set(route.method, route))
+        const { port } = server.address() as AddressInfo
+        log.info({ host, port, method: route.method, path: route.path }, 'webhook path opened')
         let gone: Promise<void> | undefined
         return () => {
           if (gone === undefined) methods.set(route.method, 'away')

@@ -20,9 +20,11 @@ export const showStatus = async (output: Output): Promise<void> => {
   ])
   const head = ['SOURCE', 'KIND', 'STATE', 'ACCEPTED', 'SETTLED', 'IN FLIGHT', 'PARKED', 'LAST ERROR']
   const { name, version, pid, state, journal, jobs } = status
+  const long = jobs.long.length === 0 ? '' : `, ${jobs.long.length} long`
+  const work = `${jobs.running} running${long}, ${jobs.waiting} waiting`
   output.result(
     status,
-    `${name} ${version} (pid ${pid}) is ${state}; journal ${journal.state}; ${jobs.running} running, ${jobs.waiting} waiting\n\n${table(head, rows)}`,
+    `${name} ${version} (pid ${pid}) is ${state}; journal ${journal.state}; ${work}\n\n${table(head, rows)}`,
   )
 }
 

@@ -6,6 +6,7 @@ import { resolveConfig } from '../config/resolve.ts'
 import type { ResolvedConfig } from '../config/resolved.ts'
 import { version } from '../version.ts'
 import { init } from './init.ts'
+import { checkNode } from './nodeVersion.ts'
 import { changeEvents, listEvents, type Selection, showEvent } from './operate.ts'
 import { addOperatingCommands } from './operating.ts'
 import { createOutput, examples, exitCodeOf, exitCodes, type Output, usage } from './output.ts'
@@ -27,6 +28,7 @@ export const runCli = async (argv: readonly string[]): Promise<number> => {
     exitCode = code
   })
   try {
+    checkNode(process.versions.node)
     if (argv.length === 0) throw usage(`Say which command.\n\n${program.helpInformation()}`)
     await program.parseAsync(argv, { from: 'user' })
     return exitCode

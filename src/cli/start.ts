@@ -22,7 +22,8 @@ export const start = async (path: string | undefined): Promise<number> => {
   const failed = new Promise<number>((resolve) => {
     controller.start().catch((thrown: unknown) => {
       const error = toControllerError(thrown, 'SOURCE_CONNECT_FAILED')
-      log.fatal({ code: error.code, err: error }, 'start failed')
+      const why = error.cause === undefined ? {} : { err: error.cause }
+      log.fatal({ code: error.code, reason: error.message, ...why }, 'start failed')
       resolve(exitCodeOf(error))
     })
   })

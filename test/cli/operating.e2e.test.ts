@@ -52,7 +52,7 @@ it('the command line steers a running controller with the operate token, and onl
   expect(JSON.parse((await operator('log-level debug --json')).output)).toEqual({ level: 'debug', before: 'info' })
 
   const nowhere = await operator('pause nowhere --json')
-  expect([nowhere.code, JSON.parse(nowhere.output)]).toMatchObject([1, { error: { code: 'COMMAND_INVALID' } }])
+  expect([nowhere.code, JSON.parse(nowhere.output)]).toMatchObject([2, { error: { code: 'COMMAND_INVALID' } }])
   const refused = await reader('pause orders --json')
   expect([refused.code, JSON.parse(refused.output)]).toMatchObject([1, { error: { code: 'COMMAND_REFUSED' } }])
   expect((await stranger('status')).output).toContain('Set KOKSMAT_INSPECTOR_TOKEN')

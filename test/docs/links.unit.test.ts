@@ -35,3 +35,10 @@ test.each(pages)('docs/%s: every link leads to a file that the package holds', (
   const lost = links.filter((link) => !shipped.includes(link.split('/')[0] ?? '') || !existsSync(join(root, link)))
   expect(lost).toEqual([])
 })
+
+test('docs/code.md: every file and folder that it names is there', () => {
+  const text = readFileSync(join(root, 'docs/code.md'), 'utf8')
+  const named = [...text.matchAll(/`([\w./-]+\/[\w./-]*)`/g)].map(([, path = '']) => path)
+  expect(named.filter((path) => !existsSync(join(root, path)))).toEqual([])
+  expect(named.length).toBeGreaterThan(30)
+})
