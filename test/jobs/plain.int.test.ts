@@ -238,6 +238,20 @@ test('no more handlers run at once than the concurrency allows', async () => {
   await until(() => jobs.view.running() === 0)
 })
 
+test('with `dedup` a duplicate of what succeeded does not run; of what failed it does', async () => {
+  const replica = await journals().open()
+  const runs: string[] = []
+  const once = on('a', { dedup: '24h', retry: { attempts: 1 } }, ({ id }) => {
+    runs.push(id)
+    if (runs.filter((run) => run === 'fails').length === 1) throw new Error('once')
+  })
+  const jobs = start(replica, [once])
+  const ended = async (id: string) => (await jobs.settled(jobs.deliver(fromBroker(id, { type: 'a' })))).answer?.status
+  expect([await ended('works'), await ended('works')]).toEqual(['done', 'duplicate'])
+  expect([await ended('fails'), await ended('fails'), await ended('fails')]).toEqual(['parked', 'done', 'duplicate'])
+  expect(runs).toEqual(['works', 'fails', 'fails'])
+})
+
 test('what a handler emits and counts happens once, however often its event is delivered', async () => {
   const replica = await journals().open()
   const jobs = start(replica, [
