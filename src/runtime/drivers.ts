@@ -1,6 +1,4 @@
-import { createKafkaDriver } from '../../actors/kafka.ts'
 import { createPollDriver } from '../../actors/poll.ts'
-import { createRabbitmqDriver } from '../../actors/rabbitmq.ts'
 import { createTableQueueDriver } from '../../actors/tableQueue.ts'
 import type { WebhookServer } from '../../actors/webhook/server.ts'
 import { createWebhookDriver } from '../../actors/webhook.ts'
@@ -27,15 +25,27 @@ export const driverOf = (
 ): Driver => {
   switch (source.driver) {
     case 'rabbitmq':
-      return createRabbitmqDriver(source.options)
+      return loaded(async () => (await import('../../actors/rabbitmq.ts')).createRabbitmqDriver(source.options))
     case 'kafka':
-      return createKafkaDriver(source.options)
+      return loaded(async () => (await import('../../actors/kafka.ts')).createKafkaDriver(source.options))
     case 'tableQueue':
       return createTableQueueDriver(source.options, parts.intake)
     case 'poll':
       return createPollDriver({ notifyUrl: parts.journalUrl, ...source.options }, parts.intake)
     case 'webhook':
       return createWebhookDriver(source.options, { server: parts.server, intake: parts.intake })
+  }
+}
+
+/** Of a broker whose client is loaded when it is connected first: a Kafka client costs half the start of a process. */
+const loaded = (load: () => Promise<Driver>): Driver => {
+  let driver: Promise<Driver> | undefined
+  return {
+    kind: 'queue.event',
+    connect: async (host) => {
+      driver ??= load()
+      return (await driver).connect(host)
+    },
   }
 }
 
