@@ -1,4 +1,5 @@
-import { type Measured, measure } from './support/measure.ts'
+import { measure } from './support/measure.ts'
+import type { Measured } from './workload.ts'
 import { workloads } from './workloads.ts'
 
 /** One side of one workload, in a process of its own: runs when it is told to, and tells what it measured. */

@@ -3,6 +3,7 @@ import { atomic, atomicOnFourLocks } from './workloads/atomic.ts'
 import { control } from './workloads/control.ts'
 import { inspectorUnwatched, inspectorWatched } from './workloads/inspector.ts'
 import { kafka } from './workloads/kafka.ts'
+import { boot, drain } from './workloads/life.ts'
 import { poll } from './workloads/poll.ts'
 import { rabbitmqClassic, rabbitmqQuorum } from './workloads/rabbitmq.ts'
 import { tableQueue } from './workloads/tableQueue.ts'
@@ -20,4 +21,6 @@ export const workloads: readonly Workload[] = [
   webhook,
   atomic,
   atomicOnFourLocks,
+  boot,
+  drain,
 ]

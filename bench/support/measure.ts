@@ -1,12 +1,4 @@
-import type { Latency, Run } from '../workload.ts'
-
-/** What one run cost the process of its side; servers and senders are not counted. */
-export interface Measured extends Partial<Latency> {
-  readonly perSecond: number
-  readonly cpuMicrosPerEvent: number
-  /** Largest resident set seen during the run. */
-  readonly peakMegabytes: number
-}
+import type { Latency, Measured, Run } from '../workload.ts'
 
 const sampleMs = 20
 
@@ -18,7 +10,7 @@ export const measure = async (events: number, run: Run): Promise<Measured> => {
   const sampler = setInterval(sample, sampleMs)
   const cpuBefore = process.cpuUsage()
   const startedAt = performance.now()
-  const latency = await run.go()
+  const told = await run.go()
   const seconds = (performance.now() - startedAt) / 1_000
   const { user, system } = process.cpuUsage(cpuBefore)
   clearInterval(sampler)
@@ -27,7 +19,7 @@ export const measure = async (events: number, run: Run): Promise<Measured> => {
     perSecond: events / seconds,
     cpuMicrosPerEvent: (user + system) / events,
     peakMegabytes: peak / 2 ** 20,
-    ...latency,
+    ...told,
   }
 }
 
@@ -41,21 +33,20 @@ export const medianOf = (runs: readonly Measured[]): Measured => {
     const middle = sorted[Math.floor(sorted.length / 2)]
     return middle === undefined ? undefined : Math.round(middle * 10 ** digits) / 10 ** digits
   }
+  const perSecond = median((run) => run.perSecond, 1) ?? 0
   const p50Ms = median((run) => run.p50Ms, 1)
   const p99Ms = median((run) => run.p99Ms, 1)
   return {
-    perSecond: median((run) => run.perSecond, 0) ?? 0,
+    perSecond: perSecond < 100 ? perSecond : Math.round(perSecond),
     cpuMicrosPerEvent: median((run) => run.cpuMicrosPerEvent, 1) ?? 0,
     peakMegabytes: median((run) => run.peakMegabytes, 0) ?? 0,
     ...(p50Ms === undefined || p99Ms === undefined ? {} : { p50Ms, p99Ms }),
   }
 }
 
-/** Of sorted values. */
-export const percentile = (sorted: readonly number[], share: number): number =>
-  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
-
 export const latencyOf = (millis: readonly number[]): Latency => {
   const sorted = millis.toSorted((a, b) => a - b)
-  return { p50Ms: percentile(sorted, 0.5), p99Ms: percentile(sorted, 0.99) }
+  const percentile = (share: number): number =>
+    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0
+  return { p50Ms: percentile(0.5), p99Ms: percentile(0.99) }
 }

@@ -15,9 +15,8 @@ interface OwnQueue {
   close(): Promise<void>
 }
 
-export const openOwnQueue = async (type: QueueType): Promise<OwnQueue> => {
+export const openOwnQueue = async (type: QueueType, queue = `bench-${randomUUID()}`): Promise<OwnQueue> => {
   const model = await connect(addressOf('rabbitmq'))
-  const queue = `bench-${randomUUID()}`
   const channel = await model.createConfirmChannel()
   await channel.assertQueue(queue, { durable: true, arguments: { 'x-queue-type': type } })
   return {

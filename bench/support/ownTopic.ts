@@ -13,9 +13,8 @@ interface OwnTopic {
   close(): Promise<void>
 }
 
-export const openOwnTopic = async (events: number): Promise<OwnTopic> => {
+export const openOwnTopic = async (events: number, topic = `bench-${randomUUID()}`): Promise<OwnTopic> => {
   const brokers = [addressOf('kafka')]
-  const topic = `bench-${randomUUID()}`
   const admin = new Admin({ clientId: 'bench', bootstrapBrokers: brokers, retries: 5, retryDelay: 200 })
   await admin.createTopics({ topics: [topic], partitions, replicas: 1 })
   const publisher = createKafkaPublisher(brokers)

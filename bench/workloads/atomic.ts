@@ -99,7 +99,7 @@ export const atomic: Workload = {
   about: 'one lock, one insert an event, dedup marks, against the same groups of a hundred written by hand',
   events: 10_000,
   servers: ['postgres'],
-  goals: [{ ofBare: 0.7 }, { ofBare: 0.8 }],
+  goals: [{ share: 0.7 }, { share: 0.8 }],
   sides: { controller: controllerOf(1), bare: bareOf(1) },
 }
 

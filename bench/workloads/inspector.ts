@@ -66,8 +66,8 @@ export const inspectorUnwatched: Workload = {
   about: 'the control channel with an inspector that nobody looks into, beside none at all',
   events: 300_000,
   servers: [],
-  goals: [{ ofBare: 0.99 }],
-  sides: { bare: without(fast), controller: unwatched },
+  goals: [{ share: 0.99 }],
+  sides: { controller: unwatched, bare: without(fast) },
 }
 
 export const inspectorWatched: Workload = {
@@ -75,6 +75,6 @@ export const inspectorWatched: Workload = {
   about: 'about 1,000 events/s while a viewer watches everything, beside none at all: 50 µs an event are 5 % of a core',
   events: 5_000,
   servers: [],
-  goals: [{ cpuAboveBare: 50 }],
-  sides: { bare: without(steady), controller: watched },
+  goals: [{ cpuAbove: 50 }],
+  sides: { controller: watched, bare: without(steady) },
 }

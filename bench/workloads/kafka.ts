@@ -84,7 +84,7 @@ export const kafka: Workload = {
     'records of four partitions, against a bare @platformatic/kafka consumer that parses each and commits each thousand',
   events: 200_000,
   servers: ['kafka', 'postgres'],
-  goals: [{ ofBare: 0.4 }, { ofBare: 0.5 }, { perSecond: 100_000 }],
+  goals: [{ share: 0.4 }, { share: 0.5 }, { perSecond: 100_000 }],
   sides: { controller, bare },
   peers: { kafkajs },
 }

@@ -70,7 +70,7 @@ const workloadOf = (name: string, type: QueueType): Workload => ({
   about: `messages of a ${type} queue, against a bare amqplib consumer that parses each and acknowledges fifty together`,
   events: 50_000,
   servers: ['rabbitmq'],
-  goals: [{ ofBare: 0.8 }, { ofBare: 0.9 }, { cpuOfBare: 2 }],
+  goals: [{ share: 0.8 }, { share: 0.9 }, { cpuShare: 2 }],
   sides: { controller: controllerOf(type), bare: bareOf(type) },
   peers: { nestjs: nestjsOn(type) },
 })

@@ -61,7 +61,7 @@ export const tableQueue: Workload = {
   about: 'rows of a table queue, against a loop that claims a page and deletes it',
   events: 20_000,
   servers: ['postgres'],
-  goals: [{ perSecond: 20_000 }, { ofBare: 0.5 }, { aheadOf: 'graphile-worker' }],
+  goals: [{ perSecond: 20_000 }, { share: 0.5 }, { aheadOf: 'graphile-worker' }],
   sides: { controller, bare },
   peers: { 'graphile-worker': graphileWorker, 'pg-boss': pgBoss },
 }

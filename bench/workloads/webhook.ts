@@ -150,6 +150,6 @@ export const webhook: Workload = {
     'signed webhooks, durable before their 202 and then handled, against Express with grouped inserts and no handling',
   events: 20_000,
   servers: ['postgres'],
-  goals: [{ ofBare: 0.8 }, { ofBare: 0.9 }, { p99Ms: 50 }],
+  goals: [{ share: 0.8 }, { share: 0.9 }, { p99Ms: 50 }],
   sides: { controller, bare: expressSide(grouping), 'express, an insert each': expressSide(oneByOne) },
 }

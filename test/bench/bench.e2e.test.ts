@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { expect, inject, test } from 'vitest'
+import { workloads } from '../../bench/workloads.ts'
 import { startProcess } from '../support/processDriver.ts'
 
 const bench = join(import.meta.dirname, '../../bench/main.ts')
@@ -19,15 +20,23 @@ test('a workload is measured with the bare client in the same run, and told as J
   expect(results).toMatchObject([
     { workload: 'tableQueue', events: 300, rounds: 2, sides: { controller: measured, bare: measured } },
   ])
-  const [{ sides, ofBare, goals }] = results
-  expect(ofBare).toBeCloseTo(sides.controller.perSecond / sides.bare.perSecond, 1)
-  expect(goals).toContainEqual({ goal: '0.5 × bare', reached: ofBare >= 0.5 })
+  const [{ sides, share, goals }] = results
+  expect(share).toBeCloseTo(sides.controller.perSecond / sides.bare.perSecond, 1)
+  expect(goals).toContainEqual({ goal: '0.5 × bare', reached: share >= 0.5 })
 })
 
 test('a workload that is not there is refused, with those that are', async () => {
   await using child = startProcess([bench, 'controll'])
   expect(await child.exit).toMatchObject({ code: 2 })
   expect(child.output()).toContain('There is no workload controll; there are control, ')
+})
+
+test('the help names each workload and has examples', async () => {
+  await using child = startProcess([bench, '--help'])
+  expect(await child.exit).toMatchObject({ code: 0 })
+  const examples = [...child.output().matchAll(/\$ npm run bench(?: -- (.*?))?(?: {2}|$)/gm)]
+  expect(examples.length).toBeGreaterThan(3)
+  for (const { name } of workloads) expect(child.output()).toContain(`\n  ${name} `)
 })
 
 test('a side that cannot run fails the bench', async () => {
