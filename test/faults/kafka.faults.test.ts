@@ -1,0 +1,135 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Admin } from '@platformatic/kafka'
+import { expect, inject } from 'vitest'
+import { createKafkaPublisher } from '../../actors/kafka/publisher.ts'
+import { createHarness } from '../actors/kafka.harness.ts'
+import { createWorld, type World } from '../e2e/lifecycle.harness.ts'
+import { freePort } from '../support/freePort.ts'
+import { until } from '../support/until.ts'
+import { row } from './record.ts'
+import { drained, parkedOf, settled } from './verdict.ts'
+
+const brokers = inject('kafkaBrokers')
+const [partitions, locks] = [3, 8]
+const sessionMs = 6_000
+
+/** Writes to each partition in turn, so that an id tells the offset: `record-PARTITION-OFFSET`. */
+const publishSteadily = async ({ name, ledger }: World, records: number, seconds: number): Promise<void> => {
+  const publisher = createKafkaPublisher([brokers])
+  const began = performance.now()
+  try {
+    for (let sent = 0; sent < records; ) {
+      const due = Math.min(records, Math.ceil(((performance.now() - began) / 1_000) * (records / seconds)))
+      const batch = Array.from({ length: Math.max(0, due - sent) }, (_, place) => sent + place)
+      const messages = batch.map((no) => {
+        const id = `record-${no % partitions}-${Math.floor(no / partitions)}`
+        const headers = { 'content-type': 'application/json', ce_specversion: '1.0', ce_id: id, ce_source: 'test' }
+        return {
+          id,
+          partition: no % partitions,
+          value: JSON.stringify({ id }),
+          headers: { ...headers, ce_type: `swift.${no % locks}` },
+        }
+      })
+      const published = publisher.publish(name, messages)
+      await Promise.all(messages.map(({ id }) => ledger.send(id, () => published)))
+      sent += batch.length
+      await sleep(50)
+    }
+  } finally {
+    await publisher.close()
+  }
+}
+
+/** What the group has committed, and which records below that have no effect. */
+const looker = (world: World) => {
+  const admin = new Admin({ clientId: 'looker', bootstrapBrokers: [brokers] })
+  const highest: Record<number, number> = {}
+  const wrong: string[] = []
+  const look = async (): Promise<number> => {
+    const [group] = await admin.listConsumerGroupOffsets({ groups: [world.name] })
+    const offsets = group?.topics.find(({ name }) => name === world.name)?.partitions ?? []
+    for (const { partitionIndex: partition, committedOffset } of offsets) {
+      const committed = Number(committedOffset)
+      const { rows } = await world.database.query<{ n: number }>(
+        `select count(*)::int as n from ${world.name}.effects where id like $1 and split_part(id, '-', 3)::int < $2`,
+        [`record-${partition}-%`, committed],
+      )
+      if (rows[0]?.n !== Math.max(0, committed)) wrong.push(`${partition}: ${rows[0]?.n} effects below ${committed}`)
+      if (committed < (highest[partition] ?? 0))
+        wrong.push(`${partition}: ${highest[partition]} rewound to ${committed}`)
+      highest[partition] = committed
+    }
+    return offsets.reduce((sum, { committedOffset }) => sum + Number(committedOffset), 0)
+  }
+  const members = async (): Promise<number> =>
+    (await admin.describeGroups({ groups: [world.name] })).get(world.name)?.members.size ?? 0
+  return { look, members, wrong, [Symbol.asyncDispose]: () => admin.close() }
+}
+
+row(
+  17,
+  'three Kafka members and a rebalance every 5 s; one is frozen and expelled, one is killed',
+  {
+    expected: 'commits only settled prefixes; lost 0, duplicate effects 0, never committed past an unsettled record',
+    P: { seconds: 20, records: 1_500 },
+    N: { seconds: 60, records: 10_000 },
+    minutes: { P: 6, N: 8 },
+  },
+  async ({ seconds, records }, { measured, progress }) => {
+    await using world = await createWorld()
+    const harness = createHarness(brokers)
+    await using group = looker(world)
+    const started = async () =>
+      world.start({ PORT: String(await freePort()), KOKSMAT_ADMIN_PORT: String(await freePort()) })
+    const [survivor, frozen, killed] = await Promise.all([world.start(), started(), started()])
+    await until(async () => (await group.members()) === 3, 30_000)
+    let going = true
+    let rebalances = 0
+    let looks = 0
+
+    /** Comes into the group, takes what it is given, settles nothing, and goes. */
+    const visits = async (): Promise<void> => {
+      while (going) {
+        const guest = await harness.start({ topics: [world.name], groupId: world.name })
+        await guest.link.consume()
+        await until(() => guest.assignments.length > 0, 30_000)
+        await sleep(5_000)
+        await guest.stop()
+        rebalances += 2
+        await sleep(5_000)
+      }
+    }
+    const watch = async (): Promise<void> => {
+      while (going) {
+        await group.look()
+        looks += 1
+        await sleep(250)
+      }
+    }
+    const faults = async (): Promise<void> => {
+      await sleep((seconds / 5) * 1_000)
+      frozen.signal('SIGSTOP')
+      await until(async () => (await group.members()) < 3, 30_000)
+      await sleep(sessionMs / 2)
+      frozen.signal('SIGCONT')
+      await sleep((seconds / 5) * 1_000)
+      killed.signal('SIGKILL')
+    }
+    const watching = [visits(), watch()]
+    await Promise.all([faults(), publishSteadily(world, records, seconds)])
+    going = false
+    await Promise.all(watching)
+    progress(`row 17: ${rebalances} rebalances by a guest, ${looks} looks`)
+    const figures = await settled(world, 120_000)
+    await until(async () => (await group.look()) === records, 60_000)
+    const parked = (await parkedOf(world)).length
+    measured({ records, rebalances, looks, wrongCommits: group.wrong.length, parked, ...figures })
+    await harness.close()
+    for (const controller of [survivor, frozen]) await drained(controller)
+    expect(group.wrong).toEqual([])
+    expect(figures['effects']).toBe(records)
+    expect(parked).toBe(0)
+    expect(rebalances).toBeGreaterThanOrEqual(2)
+  },
+)
