@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
 import type { Status } from '../../src/status.ts'
-import { createWorld, type World } from '../e2e/lifecycle.harness.ts'
+import { createWorld, type Entrance, type Servers, type World } from '../e2e/lifecycle.harness.ts'
 import type { DrivenProcess } from '../support/processDriver.ts'
+import { startRabbit4Server } from '../support/rabbit4Server.ts'
 import { until } from '../support/until.ts'
 import { backlog } from './backlog.ts'
-import { quantile, row } from './record.ts'
+import { quantile, type RowRun, row } from './record.ts'
 import { drained, effectsOf, parkedOf, settled } from './verdict.ts'
 
 /** A controller that is killed, again and again: from outside, and by an event. */
@@ -78,6 +79,33 @@ row(
   },
 )
 
+const killedUnderLoad = async (
+  { kills }: { readonly kills: number },
+  { measured, progress }: RowRun,
+  servers?: Servers,
+): Promise<void> => {
+  await using world = await createWorld(servers)
+  let controller = await world.start()
+  await world.ready()
+  const load = world.load()
+  for (let n = 1; n <= kills; n++) {
+    const before = await effectsOf(world)
+    await until(async () => (await effectsOf(world)) > before, 20_000)
+    await sleep(150 + Math.random() * 1_200)
+    await kill(controller)
+    controller = await world.start()
+    progress(`row 4: ${n} of ${kills} kills under load`)
+  }
+  await load.stop()
+  const figures = await settled(world, 180_000)
+  const parked = (await parkedOf(world)).length
+  measured({ kills, ...figures, parked })
+  await drained(controller)
+  expect(parked).toBe(0)
+  expect(figures['extraExecutions']).toBeLessThanOrEqual(kills * creditOfAllSources)
+  expect(await world.inRabbit()).toBe(0)
+}
+
 row(
   4,
   'SIGKILL at random moments under load: nothing lost, nothing parked, effects exactly once',
@@ -87,29 +115,45 @@ row(
     N: { kills: 20 },
     minutes: { P: 8, N: 15 },
   },
-  async ({ kills }, { measured, progress }) => {
-    await using world = await createWorld()
-    let controller = await world.start()
-    await world.ready()
-    const load = world.load()
-    for (let n = 1; n <= kills; n++) {
-      const before = await effectsOf(world)
-      await until(async () => (await effectsOf(world)) > before, 20_000)
-      await sleep(150 + Math.random() * 1_200)
-      await kill(controller)
-      controller = await world.start()
-      progress(`row 4: ${n} of ${kills} kills under load`)
-    }
-    await load.stop()
-    const figures = await settled(world, 180_000)
-    const parked = (await parkedOf(world)).length
-    measured({ kills, ...figures, parked })
-    await drained(controller)
-    expect(parked).toBe(0)
-    expect(figures['extraExecutions']).toBeLessThanOrEqual(kills * creditOfAllSources)
-    expect(await world.inRabbit()).toBe(0)
-  },
+  killedUnderLoad,
 )
+
+const killedByEvents = async (
+  { through }: { readonly through: readonly Entrance[] },
+  { measured }: RowRun,
+  servers?: Servers,
+): Promise<void> => {
+  await using world = await createWorld(servers)
+  let controller = await world.start()
+  await world.ready()
+  const load = world.load()
+  const deathsBy: Record<string, number> = {}
+  for (const entrance of through) {
+    const id = `${entrance}-deadly`
+    // A webhook that kills before its answer is sent: it is in the journal all the same.
+    await world.send(entrance, id, { type: 'deadly' }).catch(() => undefined)
+    const deaths = async () =>
+      (await world.database.query(`select from ${world.name}.executions where id = $1`, [id])).rowCount ?? 0
+    const isParked = async () => (await parkedOf(world)).some((parked) => parked.id === id)
+    for (;;) {
+      const died = controller.exit
+      const outcome = await Promise.race([died, until(isParked, 60_000)])
+      if (outcome === true) break
+      expect(outcome).toEqual({ code: null, signal: 'SIGKILL' })
+      expect(await deaths()).toBeLessThanOrEqual(3)
+      controller = await world.start()
+    }
+    deathsBy[`deathsBy_${entrance}`] = await deaths()
+  }
+  await load.stop()
+  const figures = await settled(world, 180_000)
+  const parked = await parkedOf(world)
+  measured({ ...deathsBy, parked: parked.length, ...figures })
+  await drained(controller)
+  expect(parked.map(({ error }) => error.code)).toEqual(through.map(() => 'PROCESS_DIED'))
+  expect(Math.min(...Object.values(deathsBy))).toBeGreaterThan(0)
+  expect(Math.max(...Object.values(deathsBy))).toBeLessThanOrEqual(3)
+}
 
 row(
   9,
@@ -120,36 +164,35 @@ row(
     N: { through: ['table', 'row', 'hook', 'rabbit', 'record'] as const },
     minutes: { P: 8, N: 15 },
   },
-  async ({ through }, { measured }) => {
-    await using world = await createWorld()
-    let controller = await world.start()
-    await world.ready()
-    const load = world.load()
-    const deathsBy: Record<string, number> = {}
-    for (const entrance of through) {
-      const id = `${entrance}-deadly`
-      // A webhook that kills before its answer is sent: it is in the journal all the same.
-      await world.send(entrance, id, { type: 'deadly' }).catch(() => undefined)
-      const deaths = async () =>
-        (await world.database.query(`select from ${world.name}.executions where id = $1`, [id])).rowCount ?? 0
-      const isParked = async () => (await parkedOf(world)).some((parked) => parked.id === id)
-      for (;;) {
-        const died = controller.exit
-        const outcome = await Promise.race([died, until(isParked, 60_000)])
-        if (outcome === true) break
-        expect(outcome).toEqual({ code: null, signal: 'SIGKILL' })
-        expect(await deaths()).toBeLessThanOrEqual(3)
-        controller = await world.start()
-      }
-      deathsBy[`deathsBy_${entrance}`] = await deaths()
+  killedByEvents,
+)
+
+/** On the broker of Debian 13. */
+const onRabbit4 =
+  <Figures extends object>(body: (figures: Figures, run: RowRun, servers: Servers) => Promise<void>) =>
+  async (figures: Figures, run: RowRun): Promise<void> => {
+    const server = await startRabbit4Server()
+    try {
+      await body(figures, run, { amqpUrl: server.url })
+    } finally {
+      await server.stop()
     }
-    await load.stop()
-    const figures = await settled(world, 180_000)
-    const parked = await parkedOf(world)
-    measured({ ...deathsBy, parked: parked.length, ...figures })
-    await drained(controller)
-    expect(parked.map(({ error }) => error.code)).toEqual(through.map(() => 'PROCESS_DIED'))
-    expect(Math.min(...Object.values(deathsBy))).toBeGreaterThan(0)
-    expect(Math.max(...Object.values(deathsBy))).toBeLessThanOrEqual(3)
+  }
+
+row(
+  4,
+  'SIGKILL at random moments under load (RabbitMQ 4.0)',
+  {
+    expected: 'lost 0, unexpected 0, duplicate effects 0, parked 0; executions ≤ effects + kills × in flight',
+    N: { kills: 20 },
+    minutes: { N: 15 },
   },
+  onRabbit4(killedUnderLoad),
+)
+
+row(
+  9,
+  'an event that kills the process (RabbitMQ 4.0)',
+  { expected: 'parked after ≤ 3 deaths, all others done', N: { through: ['rabbit'] as const }, minutes: { N: 8 } },
+  onRabbit4(killedByEvents),
 )
