@@ -15,7 +15,7 @@ import { drained, effectsOf, settled } from './verdict.ts'
 const quorumSettlesMs = 5_000
 
 /** What a RabbitMQ does to a controller: rows 12 to 16, and 42 for the broker. One controller lives through most of it. */
-export const brokerRows = (version: string, start: () => Promise<RabbitServer>): void => {
+export const brokerRows = (version: string, start: () => Promise<RabbitServer>, startMs = 90_000): void => {
   describe(`RabbitMQ ${version}`, () => {
     let server: RabbitServer
     let proxy: TcpProxy
@@ -55,7 +55,7 @@ export const brokerRows = (version: string, start: () => Promise<RabbitServer>):
       await world.ready()
       startedAt = performance.now()
       await consuming('first')
-    })
+    }, startMs)
 
     afterAll(async () => {
       try {

@@ -97,7 +97,7 @@ const killedUnderLoad = async (
     progress(`row 4: ${n} of ${kills} kills under load`)
   }
   await load.stop()
-  const figures = await settled(world, 180_000)
+  const figures = await settled(world, 180_000 + world.ledger.acked.size * 20)
   const parked = (await parkedOf(world)).length
   measured({ kills, ...figures, parked })
   await drained(controller)

@@ -17,6 +17,9 @@ const cache = join(homedir(), '.cache', 'koksmat-controller')
 const root = join(cache, 'rabbitmq-4')
 const programs = '/usr/lib/rabbitmq/bin'
 
+/** How long the first start may take, which fetches it. */
+export const rabbit4FetchMs = 600_000
+
 /**
  * A RabbitMQ 4 of one's own, beside the 3.x of Debian 12: that of Debian 13, in a folder that is the root of its
  * processes. Only for root; fetched into the cache when it is not there.
@@ -76,11 +79,11 @@ const fetchRabbit4 = async (): Promise<void> => {
   const draft = mkdtempSync(join(cache, 'fetching-'))
   try {
     await run('apt-get', ['install', '-q', '-y', '--no-install-recommends', 'debootstrap'], { maxBuffer: 1e8 })
-
     await run('debootstrap', ['--variant=minbase', '--include=rabbitmq-server', 'trixie', draft], { maxBuffer: 1e8 })
     writeFileSync(join(draft, 'etc/hosts'), '127.0.0.1 localhost\n')
     chmodSync(draft, 0o755)
-    if (!existsSync(root)) renameSync(draft, root)
+    if (existsSync(root)) rmSync(draft, { recursive: true })
+    else renameSync(draft, root)
   } catch (thrown) {
     rmSync(draft, { recursive: true, force: true })
     throw new ServerUnavailable(`${help} failed: ${String(thrown).trim().split('\n').slice(-3).join(' ')}`)
