@@ -1,4 +1,5 @@
-import { expect, it } from 'vitest'
+import { Admin } from '@platformatic/kafka'
+import { expect, inject, it } from 'vitest'
 import type { ParkedEvent, ParkedSummary } from '../../machines/journal.ts'
 import type { DrivenProcess } from '../support/processDriver.ts'
 import { until } from '../support/until.ts'
@@ -35,4 +36,58 @@ it('a handler that throws is tried again and then parked with its history; redri
   await until(() => world.empty())
   expect(await world.admin('/events')).toMatchObject({ events: [] })
   await drained(controller)
+})
+
+/** As long as it is there no commit succeeds that writes an effect or an event of the journal. */
+const refusal = ({ name }: World) => ({
+  begin: `create function ${name}.refuse() returns trigger language plpgsql as
+      $$ begin raise exception 'not now' using errcode = '40001'; end $$;
+    create constraint trigger refuse after insert on ${name}.effects
+      deferrable initially deferred for each row execute function ${name}.refuse();
+    create constraint trigger refuse after insert or update on ${name}_journal.event
+      deferrable initially deferred for each row execute function ${name}.refuse();`,
+  end: `drop function ${name}.refuse cascade`,
+})
+
+/** Records that the group of the controller has committed. */
+const committedRecords = async ({ name }: World): Promise<number> => {
+  const admin = new Admin({ clientId: 'test', bootstrapBrokers: inject('kafkaBrokers').split(',') })
+  try {
+    const [group] = await admin.listConsumerGroupOffsets({ groups: [name] })
+    const partitions = group?.topics.flatMap((topic) => topic.partitions) ?? []
+    return partitions.reduce((sum, { committedOffset }) => sum + Math.max(0, Number(committedOffset)), 0)
+  } finally {
+    await admin.close()
+  }
+}
+
+it('an ack comes after the effect is durable: while every commit fails the brokers keep everything, also over a kill', async () => {
+  await using world = await createWorld()
+  const { database, name, ledger } = world
+  const killed = await world.start()
+  await world.ready()
+  await database.query(refusal(world).begin)
+  const ids = Array.from({ length: 20 }, (_, n) => n)
+  for (const entrance of ['rabbit', 'record'] as const) {
+    for (const n of ids) await ledger.send(`${entrance}-${n}`, (id) => world.send(entrance, id))
+  }
+  expect(await ledger.send('hook-refused', (id) => world.send('hook', id))).toBe(false)
+  await until(async () => {
+    const { rows } = await database.query(
+      `select split_part(id, '-', 1) as entrance from ${name}.executions group by 1 having count(*) > 1`,
+    )
+    return rows.length === 2
+  }, 30_000)
+  killed.signal('SIGKILL')
+  await killed.exit
+  expect(await effectsOf(world)).toBe(0)
+  await until(async () => (await world.inRabbit()) === ids.length)
+  expect(await committedRecords(world)).toBe(0)
+
+  await database.query(refusal(world).end)
+  const next = await world.start()
+  await until(async () => (await effectsOf(world)) === 2 * ids.length, 60_000)
+  await until(() => world.empty())
+  expect([await world.inRabbit(), await committedRecords(world)]).toEqual([0, ids.length])
+  await drained(next)
 })

@@ -70,7 +70,12 @@ export const brokerRows = (version: string, start: () => Promise<RabbitServer>, 
     row(
       13,
       named('the broker connection is cut: closed only, and with an error'),
-      { expected: 'resumed ≤ 2 s; exactly one connection afterwards; lost 0', P: { rounds: 3 }, N: { rounds: 30 } },
+      {
+        expected: 'resumed ≤ 2 s; exactly one connection afterwards; lost 0',
+        P: { rounds: 3 },
+        N: { rounds: 30 },
+        minutes: { N: 8 },
+      },
       async ({ rounds }, { measured }) => {
         const load = world.load(['rabbit'])
         const slowest = { closedMs: 0, resetMs: 0 }
@@ -110,6 +115,7 @@ export const brokerRows = (version: string, start: () => Promise<RabbitServer>, 
         expected: 'reconnects, declares again, consumes ≤ 5 s after the port opens; lost 0',
         P: { restarts: 1 },
         N: { restarts: 10 },
+        minutes: { N: 8 },
       },
       async ({ restarts }, { measured, progress }) => {
         await sleep(Math.max(0, quorumSettlesMs - (performance.now() - startedAt)))

@@ -299,6 +299,35 @@ describe('the controller machine with real sources and links and faked drivers',
     expect(tree.heard.slice(-2)).toEqual(['jobs.drain', 'journal.close'])
   })
 
+  test('the root takes one event at a time: each has had its effects before the next begins, also those sent meanwhile', async () => {
+    const tree = replay()
+    const { logic } = tree.actor
+    const transition = logic.transition.bind(logic)
+    const seen: string[] = []
+    Object.assign(logic, {
+      transition: (...given: Parameters<typeof transition>) => {
+        seen.push('begins')
+        return transition(...given)
+      },
+    })
+    tree.actor.start()
+    await until(() => tree.path() === 'running' && tree.facts('orders')?.state === 'listening', 2_000)
+    seen.length = 0
+    tree.actor.subscribe(() => {
+      seen.push('ends')
+      // Somebody who looks at every state sends the next event from there.
+      if (seen.length < 20) tree.orders.deliver(1)
+    })
+    tree.orders.deliver(1)
+    // Jobs answer these at once.
+    tree.actor.send({ type: 'controller.drain', reason: 'SIGTERM' })
+    tree.clock.increment(policy.preStopMs)
+    tree.orders.deliver(3)
+    expect(tree.facts('orders')?.results.released).toBe(3)
+    expect(seen.length).toBeGreaterThan(30)
+    expect(seen).toEqual(seen.map((_, place) => (place % 2 === 0 ? 'begins' : 'ends')))
+  })
+
   test('an operator pauses a source, changes its credit and resumes it; each command has one answer', async () => {
     const tree = await running()
     const by = 'operator'
