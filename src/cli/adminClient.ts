@@ -6,6 +6,9 @@ import type { Command } from '../control/command.ts'
 
 /** Speaks with the controller that runs, through its admin port, whose address and token the environment says. */
 export interface AdminClient {
+  /** Of the admin port: `http://host:port`. */
+  readonly base: string
+  readonly token: string | undefined
   get<Answer>(path: string, query?: Readonly<Record<string, string | number | undefined>>): Promise<Answer>
   /** @throws ControllerError COMMAND_INVALID, COMMAND_REFUSED, JOURNAL_UNAVAILABLE, NOT_RUNNING, USAGE */
   control<Answer>(command: Command, confirm?: string): Promise<Answer>
@@ -39,6 +42,8 @@ export const createAdminClient = (): AdminClient => {
   }
 
   return {
+    base,
+    token,
     get: (path, query = {}) => {
       const given = new URLSearchParams()
       for (const [name, value] of Object.entries(query)) if (value !== undefined) given.set(name, String(value))

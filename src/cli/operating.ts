@@ -22,6 +22,18 @@ export const addOperatingCommands = (program: Command, output: Output): void => 
       await top(interval * 1_000, output)
     })
 
+  program
+    .command('inspect')
+    .description('say where the inspector of the running controller is; or pass it on to that of Stately')
+    .option('--stately', 'serve a page on loopback that shows the controller in the inspector of Stately')
+    .option('--page <url>', "Stately's inspector", webAddress, 'https://stately.ai/inspect')
+    .option('--port <port>', 'of the page on loopback (default: any)', upTo(65_535))
+    .addHelpText('after', examples('inspect', 'inspect --stately'))
+    .action(async ({ stately, page, port = 0 }: { stately?: true; page: string; port?: number }) => {
+      const { inspect } = await import('./inspect.ts')
+      await inspect({ ...(stately && { stately }), page, port }, output)
+    })
+
   for (const [name, description, done] of [
     ['pause', 'let a source take nothing new; what it has is handled', 'takes nothing new'],
     ['resume', 'let a paused source go on', 'goes on'],
@@ -100,3 +112,9 @@ const upTo =
     if (Number.isInteger(n) && n >= 1 && n <= most) return n
     throw new InvalidArgumentError(`Expected a whole number from 1 to ${most.toLocaleString('en')}.`)
   }
+
+const webAddress = (text: string): string => {
+  const url = URL.parse(text)
+  if (url?.protocol === 'https:' || url?.protocol === 'http:') return url.href
+  throw new InvalidArgumentError('Expected an address like https://stately.ai/inspect.')
+}
