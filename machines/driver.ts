@@ -88,6 +88,8 @@ export interface Delivery {
 /** The journal row that holds an event. */
 export interface JournalRow {
   readonly seq: string
+  /** The replica that it was leased to when it was taken: only under this lease does its settlement have an effect. */
+  readonly lease: string
   /** Failed attempts before this run. */
   readonly attempts: number
   /** What a `long` handler saved with `checkpoint`. */

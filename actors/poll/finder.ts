@@ -37,6 +37,8 @@ export interface Found {
 
 export interface Journaled extends Found {
   readonly seq: string
+  /** The replica that it is leased to. */
+  readonly lease: string
 }
 
 /** What every finder knows of its source. */

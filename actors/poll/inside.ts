@@ -22,10 +22,10 @@ export const createInsideFinder = (options: TriggerOptions, watch: Watch): Finde
     select koksmat_page.*, seq::text, id, key, data::text as json
     from (select (select count(*)::int from picked) as picked, (select bool_or(koksmat_again) from taken) as again) koksmat_page
     left join journaled on true order by journaled.seq`
-  const values = (limit: number) => [
+  const values = (limit: number, lease: string) => [
     watch.source,
     watch.ceSource,
-    watch.replica(),
+    lease,
     typeof type === 'string' ? type : 'unreadable',
     limit,
     ...markValues(options),
@@ -34,13 +34,14 @@ export const createInsideFinder = (options: TriggerOptions, watch: Watch): Finde
   return {
     verify: async (tx) => {
       await checkTable(tx, options, watch.log)
-      await tx.query(`explain ${statement}`, values(1))
+      await tx.query(`explain ${statement}`, values(1, watch.replica()))
     },
     find: async (tx, limit) => {
-      const { rows } = await tx.query<PageRow>(statement, values(limit))
+      const lease = watch.replica()
+      const { rows } = await tx.query<PageRow>(statement, values(limit, lease))
       if (rows[0]?.again === true) throw endless(options)
       const events: Journaled[] = rows.flatMap(({ seq, id, key, json }) =>
-        seq === null ? [] : [{ ...foundRow({ id, key, json }, type), seq }],
+        seq === null ? [] : [{ ...foundRow({ id, key, json }, type), seq, lease }],
       )
       if (typeof type === 'function') await writeTypes(tx, watch, events)
       return { events, more: rows[0]?.picked === limit }

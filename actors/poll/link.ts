@@ -154,7 +154,7 @@ const toPolicy = ({ pollMs }: Pick<PollCommon, 'pollMs'>): { minMs: number; maxM
 })
 
 const toDelivery = (found: Journaled, source: string, receipt: number): Delivery => {
-  const { id, key, type, data, json, extensions, error, seq } = found
+  const { id, key, type, data, json, extensions, error, seq, lease } = found
   return {
     receipt,
     event: {
@@ -170,7 +170,7 @@ const toDelivery = (found: Journaled, source: string, receipt: number): Delivery
     },
     bytes: Buffer.byteLength(json),
     redelivered: false,
-    row: { seq, attempts: 0 },
+    row: { seq, lease, attempts: 0 },
     ...(error === undefined ? {} : { defect: { error, raw: Buffer.from(json) } }),
   }
 }

@@ -38,7 +38,7 @@ export const pollOnce = async (
     if (before.length > 0) {
       const held = await tx.query<{ seq: string }>(
         `select seq::text from ${watch.schema}.event where seq = any($1::bigint[]) and state = 'leased' and lease_by = $2`,
-        [before.map((event) => event.seq), watch.replica()],
+        [before.map((event) => event.seq), before[0]?.lease],
       )
       const seqs = new Set(held.rows.map((row) => row.seq))
       return { events: before.filter((event) => seqs.has(event.seq)), more: true }

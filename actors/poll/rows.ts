@@ -30,6 +30,7 @@ export const insertEvents = (schema: string): string =>
 /** Writes events whose ids are known; those that live already, or were handled, are left out of the answer. */
 export const journalFound = async (tx: Queryable, watch: Watch, found: readonly Found[]): Promise<Journaled[]> => {
   if (found.length === 0) return []
+  const lease = watch.replica()
   const { rows } = await tx.query<{ seq: string; id: string }>(
     `${insertEvents(watch.schema)}, id, type, key, data, envelope
     from unnest($4::text[], $5::text[], $6::text[], $7::json[], $8::json[])
@@ -41,7 +42,7 @@ export const journalFound = async (tx: Queryable, watch: Watch, found: readonly 
     [
       watch.source,
       watch.ceSource,
-      watch.replica(),
+      lease,
       found.map((one) => one.id),
       found.map((one) => one.type),
       found.map((one) => one.key),
@@ -52,7 +53,7 @@ export const journalFound = async (tx: Queryable, watch: Watch, found: readonly 
   const byId = new Map(found.map((one) => [one.id, one]))
   return rows.flatMap(({ seq, id }) => {
     const one = byId.get(id)
-    return one === undefined ? [] : [{ ...one, seq }]
+    return one === undefined ? [] : [{ ...one, seq, lease }]
   })
 }
 

@@ -55,21 +55,21 @@ export const createAccepting = (base: Base): Accepting => {
     from inserted`
   const ours = `where seq = any($1::bigint[]) and lease_by = $2`
 
-  const insertOnce = async (items: ReadonlyMap<string, Item>, asRaw: boolean): Promise<Set<string>> => {
+  const insertOnce = async (items: ReadonlyMap<string, Item>, asRaw: boolean): Promise<Map<string, string>> => {
     const replica = base.replica()
     const arrivals = [...items.values()].map(({ arrival }) => arrival)
     const values = [...eventValues(arrivals, asRaw), [...items.keys()], replica]
     const { rows } = await pool.repeated<Inserted>('accept', acceptText, values)
     const [{ seqs, seen } = { seqs: null, seen: null }] = rows
-    const accepted = new Set(seqs)
+    const accepted = new Map(seqs?.map((seq) => [seq, replica]))
     const handled = (seqs ?? []).filter((_seq, index) => seen?.[index] === true)
     if (handled.length > 0) await pool.query(`delete from ${event} ${ours}`, [handled, replica])
     for (const seq of handled) accepted.delete(seq)
     return accepted
   }
 
-  /** Gives the numbers under which events were accepted. */
-  const store = async (items: ReadonlyMap<string, Item>): Promise<ReadonlySet<string>> => {
+  /** Gives the numbers under which events were accepted, each with its lease. */
+  const store = async (items: ReadonlyMap<string, Item>): Promise<ReadonlyMap<string, string>> => {
     try {
       return await base.untilDone(() => insertOnce(items, false))
     } catch (thrown) {
@@ -78,9 +78,9 @@ export const createAccepting = (base: Base): Accepting => {
     }
   }
 
-  const giveBack = async (seqs: readonly string[]): Promise<void> => {
+  const giveBack = async (seqs: readonly string[], lease: string | undefined): Promise<void> => {
     await base.untilDone(() =>
-      pool.query(`update ${event} set state = 'ready', lease_by = null ${ours}`, [seqs, base.replica()]),
+      pool.query(`update ${event} set state = 'ready', lease_by = null ${ours}`, [seqs, lease]),
     )
     base.wakes.in(journalQueue, 0)
   }
@@ -98,11 +98,12 @@ export const createAccepting = (base: Base): Accepting => {
     const acceptances = new Map<Item, Acceptance>()
     const late: string[] = []
     for (const [seq, item] of numbered) {
-      if (!accepted.has(seq)) continue
-      acceptances.set(item, { status: 'accepted', row: { seq, attempts: 0 } })
+      const lease = accepted.get(seq)
+      if (lease === undefined) continue
+      acceptances.set(item, { status: 'accepted', row: { seq, lease, attempts: 0 } })
       if (item.expired) late.push(seq)
     }
-    if (late.length > 0) giveBack(late).catch(() => undefined)
+    if (late.length > 0) giveBack(late, accepted.get(late[0] ?? '')).catch(() => undefined)
     return items.map((item) => acceptances.get(item) ?? duplicate)
   }
 

@@ -95,7 +95,7 @@ export const createBegun = (base: Base): Pick<Ledger, BegunPart> => {
       return events.map((event) => found.has(storedIdentity(event)))
     },
     checkpoint: async (row: JournalRow, data: unknown) => {
-      const values = [row.seq, base.replica(), JSON.stringify(data) ?? null]
+      const values = [row.seq, row.lease, JSON.stringify(data) ?? null]
       return (await base.untilDone(() => base.pool.query(checkpointText, values))).rowCount === 1
     },
   }

@@ -56,7 +56,7 @@ export const createClaim = (base: Base): ((queue: string, limit: number) => Prom
       }
       const rows = ended.result
       if (rows.length === 0 && limit > 0) await wakeWhenDue(queue)
-      return rows.map(claimedOf)
+      return rows.map((row) => claimedOf(row, replica))
     } catch (thrown) {
       throw unavailable(thrown)
     }

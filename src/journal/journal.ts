@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../../machines/driver.ts'
 import type { ControllerError } from '../../machines/errors.ts'
 import type { Intake, JournalHealth, Ledger, Parked } from '../../machines/journal.ts'
@@ -22,6 +21,7 @@ import { prune } from './prune.ts'
 import { namesOf } from './schema.ts'
 import { createSettle } from './settle.ts'
 import { createWakes } from './wake.ts'
+import { atMost, createWork, finishMs } from './work.ts'
 
 /**
  * The journal on Postgres: puts its parts together. The contract of what it does stands in `machines/journal.ts`.
@@ -65,8 +65,7 @@ export interface Journal {
   locks(names: readonly string[]): Promise<Readonly<Record<string, JournalLock>>>
 }
 
-/** Closing while Postgres does not answer takes five seconds: two for what is under way, one for each step after it. */
-const finishMs = 2_000
+/** Closing while Postgres does not answer takes five seconds: `finishMs` for what is under way, one for each step after it. */
 const closeStepMs = 1_000
 const pruneMs = 60_000
 
@@ -177,34 +176,3 @@ export const createJournal = (options: JournalOptions): Journal => {
 }
 
 const notOpen = (): ControllerError => unavailable(new Error('it is not open yet'))
-
-/** What is under way, so that closing can wait for it. */
-const createWork = (): { add<Result>(call: Promise<Result>): Promise<Result>; idle(): Promise<void> } => {
-  const calls = new Set<Promise<unknown>>()
-  return {
-    add: (call) => {
-      calls.add(call)
-      const over = (): boolean => calls.delete(call)
-      call.then(over, over)
-      return call
-    },
-    idle: async () => {
-      while (calls.size > 0) await Promise.allSettled(calls)
-    },
-  }
-}
-
-/** Whether it was fulfilled in time. */
-const atMost = async (ms: number, call: Promise<unknown>): Promise<boolean> => {
-  const timer = new AbortController()
-  const late = sleep(ms, false, { signal: timer.signal }).catch(() => false)
-  const done = await Promise.race([
-    call.then(
-      () => true,
-      () => false,
-    ),
-    late,
-  ])
-  timer.abort()
-  return done
-}

@@ -12,8 +12,8 @@ import type { Wakes } from './wake.ts'
  *
  * Each replica also watches the others. One whose lock was free for a second, or whose time is over, is dead: its row is
  * deleted, and every event leased to a replica that is not there becomes ready again, flagged as redelivered. A replica
- * that was only frozen finds itself missing when it wakes; it registers anew under another number, and whatever it
- * settles for the old one changes nothing.
+ * that was only frozen finds itself missing when it wakes; it registers anew under another number, and what it
+ * settles of the old one has no effect on rows that somebody took over, itself included.
  */
 export interface Lease {
   replica(): string

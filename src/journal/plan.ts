@@ -3,7 +3,7 @@ import type { ArrivedEvent } from '../../machines/event.ts'
 import type { Done, Ending, Failed, Moved } from '../../machines/journal.ts'
 import { storedIdentity } from './rows.ts'
 
-/** Endings sorted by the statement that makes them durable. Each list is one statement, and an empty one is none. */
+/** Endings of one lease, sorted by the statement that makes them durable. Each list is one statement, and an empty one is none. */
 export interface Plan {
   /** By the time they are to be remembered; undefined: not at all. */
   readonly doneRows: ReadonlyMap<number | undefined, readonly WithRow<Done>[]>
@@ -55,6 +55,12 @@ export const standsAlone = (plan: Plan): boolean => {
 
 export const hasRow = <E extends { readonly row?: JournalRow }>(ending: E): ending is WithRow<E> =>
   ending.row !== undefined
+
+/** Nearly always all stand under one lease; those without a row go with that of `replica`. */
+export const byLease = (endings: readonly Ending[], replica: string): readonly (readonly Ending[])[] =>
+  endings.every(({ row }) => row === undefined || row.lease === replica)
+    ? [endings].filter(({ length }) => length > 0)
+    : [...Map.groupBy(endings, ({ row }) => row?.lease ?? replica).values()]
 
 /** Of events with one identity the first. */
 export const firstOfEach = <E extends { readonly event: ArrivedEvent }>(endings: readonly E[]): readonly E[] => {

@@ -36,7 +36,7 @@ export const eventColumnNames =
 /** CloudEvents attributes without a column of their own. */
 type Envelope = Pick<ArrivedEvent, 'subject' | 'time' | 'datacontenttype' | 'dataschema' | 'traceparent' | 'extensions'>
 
-export const claimedOf = (row: EventRow): Claimed => {
+export const claimedOf = (row: EventRow, lease: string): Claimed => {
   const { event, defect } = decodeRow(row)
   return {
     event,
@@ -44,6 +44,7 @@ export const claimedOf = (row: EventRow): Claimed => {
     redelivered: row.redelivered,
     row: {
       seq: row.seq,
+      lease,
       attempts: row.attempts,
       ...(row.checkpoint === null ? {} : { checkpoint: JSON.parse(row.checkpoint) }),
     },

@@ -1,14 +1,15 @@
 import { type Ending, journalQueue, type Queryable } from '../../machines/journal.ts'
 import type { Base } from './base.ts'
 import { isDataRefused } from './failures.ts'
-import { type Plan, planOf, standsAlone } from './plan.ts'
+import { byLease, type Plan, planOf, standsAlone } from './plan.ts'
 import { createSteps, type Held } from './steps.ts'
 
 /**
  * Makes endings durable, in as few statements as they need: most groups are one `delete`, which needs no transaction.
  * It does not give up: a settlement that was not written would be done again.
  *
- * A row that is not leased to this replica any more is left alone, with everything its ending wanted to write.
+ * A row that does not stand under the lease any more under which it was taken is left alone, with everything its ending
+ * wanted to write: also when this very replica, declared dead and registered anew, has taken it again.
  */
 interface Settled {
   readonly lost: number
@@ -58,14 +59,17 @@ export const createSettle = (base: Base): ((endings: readonly Ending[]) => Promi
     }
   }
 
-  return async (endings) => {
-    if (endings.length === 0) return
+  const settle = async (endings: readonly Ending[]): Promise<void> => {
     const { lost, wakes } = await persist(planOf(endings))
     if (lost > 0) {
       base.log.warn({ lost, of: endings.length }, 'journal rows were not leased to this replica any more')
       base.leaseLost()
     }
     for (const [queue, ms] of wakes) base.wakes.in(queue, ms)
+  }
+
+  return async (endings) => {
+    for (const leased of byLease(endings, base.replica())) await settle(leased)
   }
 }
 

@@ -103,7 +103,7 @@ export const createSteps = (names: Names, replica: () => string): Steps => {
 
   return {
     finish: async (tx, done, keepMs) => {
-      const values = [done.map(({ row }) => row.seq), replica()]
+      const values = [done.map(({ row }) => row.seq), leaseOf(done[0])]
       if (keepMs === undefined) {
         const { rows } = await tx.query<{ seq: string }>(`${finish} returning seq::text`, values)
         const held = new Set(rows.map(({ seq }) => seq))
@@ -142,7 +142,7 @@ export const createSteps = (names: Names, replica: () => string): Steps => {
     failRows: async (tx, failed) => {
       const { rows } = await tx.query<Held>(failText, [
         failed.map(({ row }) => row.seq),
-        replica(),
+        leaseOf(failed[0]),
         failed.map(stateOf),
         failed.map(({ dueInMs }) => Math.round(dueInMs)),
         failed.map(({ attempts }) => attempts),
@@ -162,7 +162,7 @@ export const createSteps = (names: Names, replica: () => string): Steps => {
     moveRows: async (tx, moved) => {
       const values = [
         moved.map(({ row }) => row.seq),
-        replica(),
+        leaseOf(moved[0]),
         moved.map(({ queue }) => queue),
         moved.map(({ event }) => event.via),
       ]
@@ -173,7 +173,7 @@ export const createSteps = (names: Names, replica: () => string): Steps => {
       await tx.query(insertNew, rowValues(rows, asRaw))
     },
     releaseRows: async (tx, rows) =>
-      (await tx.query<Held>(releaseText, [rows.map(({ seq }) => seq), replica(), names.channel])).rows,
+      (await tx.query<Held>(releaseText, [rows.map(({ seq }) => seq), rows[0]?.lease, names.channel])).rows,
     endBegun: async (tx, events) => {
       await tx.query(endBegunText, [...keysOf(events), replica()])
     },
@@ -182,6 +182,9 @@ export const createSteps = (names: Names, replica: () => string): Steps => {
     },
   }
 }
+
+/** That of the first is that of all. */
+const leaseOf = (first: { readonly row: JournalRow } | undefined): string | undefined => first?.row.lease
 
 /** Columns `ce_source` and `id`. */
 export const keysOf = (events: readonly ArrivedEvent[]): string[][] => [

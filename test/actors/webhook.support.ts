@@ -32,7 +32,7 @@ export const createRememberingIntake = (): RememberingIntake => {
       if (known.has(identity)) return { status: 'duplicate' }
       known.add(identity)
       intake.arrivals.push(arrival)
-      return { status: 'accepted', row: { seq: String(known.size), attempts: 0 } }
+      return { status: 'accepted', row: { seq: String(known.size), lease: 'this', attempts: 0 } }
     },
   }
   return intake

@@ -2,7 +2,17 @@ import { expect } from 'vitest'
 import { simulate } from '../simulation/simulate.ts'
 import { row } from './record.ts'
 
-const kinds = ['kill', 'death at a step', 'freeze', 'drain', 'cut', 'broker down', 'database down', 'broken claim']
+const kinds = [
+  'kill',
+  'death at a step',
+  'freeze',
+  'drain',
+  'cut',
+  'broker down',
+  'database down',
+  'broken claim',
+  'broken commit',
+]
 
 row(
   45,

@@ -10,7 +10,10 @@ test('an accepted webhook is durable and leased to its replica', async () => {
   const { open, sql } = journals()
   const replica = await open()
   const acceptance = await replica.intake.accept({ event: eventOf('1'), json: '{"no":   1.10}' }, 5_000)
-  expect(acceptance).toEqual({ status: 'accepted', row: { seq: expect.any(String), attempts: 0 } })
+  expect(acceptance).toEqual({
+    status: 'accepted',
+    row: { seq: expect.any(String), lease: expect.any(String), attempts: 0 },
+  })
   expect(await sql('select state, lease_by, data::text, id from S.event')).toEqual([
     { state: 'leased', lease_by: replica.intake.replica(), data: '{"no":   1.10}', id: '1' },
   ])
@@ -102,7 +105,10 @@ test('a repeat of a parked event starts it anew, with what it brought this time'
     { as: 'park', event, row, queue: 'journal', attempts: 5, history: [attemptOf(5)], dueInMs: 0 },
   ])
   const again = await replica.intake.accept({ event: eventOf('1', { data: { no: 'corrected' } }) }, 5_000)
-  expect(again).toEqual({ status: 'accepted', row: { seq: expect.any(String), attempts: 0 } })
+  expect(again).toEqual({
+    status: 'accepted',
+    row: { seq: expect.any(String), lease: expect.any(String), attempts: 0 },
+  })
   expect(await sql('select state, attempts, data, parked_at from S.event')).toEqual([
     { state: 'leased', attempts: 0, data: { no: 'corrected' }, parked_at: null },
   ])

@@ -35,7 +35,7 @@ test('an enqueued event comes with all that was given, and its row', async () =>
     },
     bytes: 8,
     redelivered: false,
-    row: { seq, attempts: 0 },
+    row: { seq, lease: replica.intake.replica(), attempts: 0 },
   })
 })
 

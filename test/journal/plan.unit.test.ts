@@ -3,7 +3,7 @@ import type { Ending } from '../../machines/journal.ts'
 import { planOf, standsAlone } from '../../src/journal/plan.ts'
 import { attemptOf, eventOf } from './journals.ts'
 
-const row = (seq: string) => ({ seq, attempts: 0 })
+const row = (seq: string) => ({ seq, lease: '1', attempts: 0 })
 const done = (id: string, over: object = {}): Ending => ({ as: 'done', event: eventOf(id), ...over })
 const failed = (id: string, over: object = {}): Ending => ({
   as: 'retry',

@@ -184,6 +184,29 @@ test('settling a row whose lease was lost changes nothing, and is warned about',
   expect(replica.lines.filter(({ level }) => level === 'warn')).toMatchObject([{ fields: { lost: 6, of: 7 } }])
 })
 
+test('what a replica took before it was declared dead it settles without effect, also when it has taken the row again', async () => {
+  const { states } = journals()
+  const [again, mine] = await accept('again', 'mine')
+  if (!again || !mine) throw new Error('not accepted')
+  const stale = { ...again, row: { ...again.row, lease: '4711' } }
+  const { event, row } = stale
+  await replica.ledger.settle([
+    done(stale, { counters: { orders: 1 }, keepMs: 60_000 }),
+    failed('retry', stale),
+    { as: 'release', event, row },
+    done(mine),
+  ])
+  expect(await states()).toEqual({ leased: 1 })
+  expect(await replica.counters()).toEqual({})
+  expect(await replica.ledger.seen([event])).toEqual([false])
+  expect(await replica.ledger.checkpoint(row, 1)).toBe(false)
+  const settings = { waitMs: 1_000, signal: new AbortController().signal }
+  const atomic = replica.ledger.underLock('a', settings, (tx) => tx.settle([done(stale)]))
+  await expect(atomic).rejects.toMatchObject({ code: 'LEASE_LOST' })
+  await replica.ledger.settle([done(again)])
+  expect(await states()).toEqual({})
+})
+
 test('counters of many settlements at once add up', async () => {
   const names = ['a', 'b', 'c', 'd']
   const other = await journals().open()

@@ -25,6 +25,8 @@ export interface Run {
   readonly kind: Kind
   readonly key: string | undefined
   readonly process: Process
+  /** Under which the process has the event, if it has it from the journal. */
+  readonly lease: string | undefined
   ended: 'done' | 'failed' | undefined
 }
 

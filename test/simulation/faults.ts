@@ -62,5 +62,6 @@ export const planFaults = (world: World, hosts: Hosts, withinMs: number): void =
     time.schedule(undefined, chance.between(50, withinMs), () => faults[name]?.())
   }
   world.brokenClaims = count > 0 && chance.is(0.3) ? 0.1 : 0
+  world.brokenCommits = count > 0 && chance.is(0.3) ? 0.1 : 0
   hosts.mortal(count > 0 && chance.is(0.6))
 }

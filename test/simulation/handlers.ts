@@ -14,6 +14,10 @@ export interface HandlerParts {
   readonly book: Book
   readonly network: Network
   readonly process: Process
+  /** Under which an event was taken from the journal. */
+  leaseOf(event: ArrivedEvent): string | undefined
+  /** Whoever has it lives, as far as the journal knows. */
+  isGood(lease: string): boolean
 }
 
 type Handle = (event: ArrivedEvent, context: AnyContext) => Promise<unknown>
@@ -32,7 +36,8 @@ export const handlersOf = (parts: HandlerParts): readonly ResolvedHandler[] => {
   const watched =
     (kind: Kind, handle: Handle) =>
     async (event: ArrivedEvent, context: AnyContext): Promise<void> => {
-      const run: Run = { id: event.id, kind, key: event.partitionkey, process, ended: undefined }
+      const lease = parts.leaseOf(event)
+      const run: Run = { id: event.id, kind, key: event.partitionkey, process, lease, ended: undefined }
       book.runs.push(run)
       book.note(process, `begins ${kind} ${event.id} #${context.attempt}`)
       compare(parts, run)
@@ -118,9 +123,15 @@ const resolved = (definition: HandlerDefinition): ResolvedHandler => {
 const checked = new Map<string, ResolvedHandler>()
 
 /** What must not run beside a run that begins. */
-const compare = ({ book }: HandlerParts, run: Run): void => {
+const compare = ({ book, isGood }: HandlerParts, run: Run): void => {
   const beside = book.runs.filter((other) => other !== run && other.ended === undefined && other.process.isAlive)
   const here = beside.filter(({ process, kind }) => process === run.process && kind !== 'hang')
+  const holds = ({ lease, process }: Run): boolean => lease !== undefined && isGood(lease) && !process.isUnsure
+  const same = holds(run)
+    ? beside.find((other) => other.id === run.id && run.kind !== 'hang' && holds(other))
+    : undefined
+  if (same !== undefined)
+    book.violated(`${run.id} begins beside its run in ${same.process.name}, and both hold its lease`)
   if (run.process.isUnsure) return
   const sameKey = run.key === undefined ? undefined : here.find(({ key }) => key === run.key)
   if (sameKey !== undefined) book.violated(`${run.id} begins beside ${sameKey.id} of the same key`)

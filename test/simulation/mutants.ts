@@ -18,9 +18,11 @@ export const mutants: Readonly<Record<string, Mutant>> = {
       ...ledger,
       settle: (endings) => {
         const asOwner = (ending: Ending): void => {
-          const { leaseBy = replica() } = (ending.row && store.rows.get(ending.row.seq)) ?? {}
-          if (leaseBy !== replica()) book.fault('unfenced')
-          settleIn(store, leaseBy, [ending])
+          const { row } = ending
+          const lease = (row && store.rows.get(row.seq)?.leaseBy) ?? row?.lease
+          if (lease !== row?.lease) book.fault('unfenced')
+          const owned = row === undefined || lease === undefined ? ending : { ...ending, row: { ...row, lease } }
+          settleIn(store, replica(), [owned])
         }
         const process = network.time.current()
         return new Promise((resolve) => {

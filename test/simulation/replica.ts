@@ -2,13 +2,15 @@ import { createTableQueueDriver } from '../../actors/tableQueue.ts'
 import type { ControllerOutput } from '../../machines/controller.ts'
 import type { Driver } from '../../machines/driver.ts'
 import { ControllerError } from '../../machines/errors.ts'
-import { type Intake, journalQueue, longQueue } from '../../machines/journal.ts'
+import type { ArrivedEvent } from '../../machines/event.ts'
+import { type Intake, journalQueue, type Ledger, longQueue } from '../../machines/journal.ts'
 import { sourceMachine } from '../../machines/source.ts'
 import { createMemoryJournal } from '../../src/testing/journal/journal.ts'
 import { brokenOff } from '../../src/testing/journal/underLock.ts'
 import type { Wire } from '../../src/testing/journal/wire.ts'
 import { createReplica, silentLog } from '../../src/testing/replica.ts'
-import { createDurableDoor } from '../../src/testing/sources.ts'
+import { createDurableDoor, observed } from '../../src/testing/sources.ts'
+import { watchFencing } from './fencing.ts'
 import { concurrency, handlersOf } from './handlers.ts'
 import { createProcess, type Process } from './process.ts'
 import type { World } from './world.ts'
@@ -47,6 +49,7 @@ export const startReplica = (
   const journal = createMemoryJournal({ store, locks, answer: () => [], wire: wireOf(world, process), leaseMs })
   let drainsSince: number | undefined
   let isOpen = false
+  let isClosing = false
 
   process.onDeath(() => {
     book.note(process, 'dies')
@@ -64,15 +67,29 @@ export const startReplica = (
   )
   const tableQueue = (queueName: string): Driver => createTableQueueDriver({ queue: queueName, pollMs }, intake)
   const door = createDurableDoor('webhook.event', journal.intake)
+  const ledger = mutant.ledger?.(journal.ledger, world, journal.intake.replica) ?? journal.ledger
+  const leases = new WeakMap<ArrivedEvent, string>()
+  const noting = (driver: Driver): Driver =>
+    observed(driver, {
+      connected: () => undefined,
+      delivered: ({ event, row }) => void (row === undefined || leases.set(event, row.lease)),
+      settled: () => undefined,
+    })
   const { root } = createReplica({
     sources: {
       orders: { driver: queue.driver(process), credit: { events: 8, bytes } },
-      tasks: { driver: tableQueue('tasks'), credit: { events: 6, bytes } },
-      hooks: { driver: door.driver, credit: { events: 16, bytes } },
-      [journalQueue]: { driver: tableQueue(journalQueue), credit: { events: 20, bytes } },
-      [longQueue]: { driver: tableQueue(longQueue), credit: { events: 3, bytes } },
+      tasks: { driver: noting(tableQueue('tasks')), credit: { events: 6, bytes } },
+      hooks: { driver: noting(door.driver), credit: { events: 16, bytes } },
+      [journalQueue]: { driver: noting(tableQueue(journalQueue)), credit: { events: 20, bytes } },
+      [longQueue]: { driver: noting(tableQueue(longQueue)), credit: { events: 3, bytes } },
     },
-    handlers: handlersOf({ book, network, process }),
+    handlers: handlersOf({
+      book,
+      network,
+      process,
+      leaseOf: (event) => leases.get(event),
+      isGood: (lease) => store.replicas.has(lease),
+    }),
     concurrency,
     lockWaitMs: 15_000,
     policy,
@@ -80,17 +97,18 @@ export const startReplica = (
     journal: {
       open: async () => {
         await journal.open()
-        if (isOpen) return
+        if (isOpen || isClosing) return
         isOpen = true
         keepLease()
       },
       close: async () => {
+        isClosing = true
         clearTimeout(heart)
         await beating
         await (mutant.close?.(world) ?? journal.close())
       },
     },
-    ledger: mutant.ledger?.(journal.ledger, world, journal.intake.replica) ?? journal.ledger,
+    ledger: watchFencing(world, breakingCommits(world, ledger)),
     log: silentLog,
     source: mutant.source?.(sourceMachine) ?? sourceMachine,
   })
@@ -186,5 +204,16 @@ const breakingClaims = (
     world.book.fault('broken claim')
     void giveBack(rows)
     throw new ControllerError('JOURNAL_UNAVAILABLE', 'The outcome of a claim is not known.')
+  },
+})
+
+/** Now and then a transaction is committed, and whoever asked for it hears of an error. */
+const breakingCommits = (world: World, ledger: Ledger): Ledger => ({
+  ...ledger,
+  underLock: async (lock, settings, run) => {
+    const result = await ledger.underLock(lock, settings, run)
+    if (!world.network.chance.is(world.brokenCommits)) return result
+    world.book.fault('broken commit')
+    throw new ControllerError('JOURNAL_UNAVAILABLE', 'The outcome of a commit is not known.')
   },
 })

@@ -55,7 +55,18 @@ export const runSeed = async (seed: number, mutant: Mutant = sound): Promise<Ver
     },
   })
   const queue = createQueue(network)
-  const world: World = { network, book, store, locks: createLocks(), queue, mutant, downUntil: 0, brokenClaims: 0 }
+  const world: World = {
+    network,
+    book,
+    store,
+    locks: createLocks(),
+    queue,
+    mutant,
+    settled: new Set(),
+    downUntil: 0,
+    brokenClaims: 0,
+    brokenCommits: 0,
+  }
   const hosts = createHosts(world)
   const clients = createClients(world, hosts.all)
   let phase = 'chaos' as Phase
@@ -103,6 +114,7 @@ export const runSeed = async (seed: number, mutant: Mutant = sound): Promise<Ver
     hosts.heal()
     queue.heal()
     world.brokenClaims = 0
+    world.brokenCommits = 0
     enter('healing')
     look()
   })

@@ -14,10 +14,14 @@ export interface World {
   readonly locks: Locks
   readonly queue: SimulatedQueue
   readonly mutant: Mutant
+  /** Rows of the journal with the lease under which somebody has settled them. */
+  readonly settled: Set<string>
   /** Until when the journal's database does not answer. */
   downUntil: number
   /** How often a claim breaks off after the rows were leased. */
   brokenClaims: number
+  /** How often a transaction breaks off after it was committed. */
+  brokenCommits: number
 }
 
 /**

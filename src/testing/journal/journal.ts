@@ -1,6 +1,8 @@
+import type { JournalRow } from '../../../machines/driver.ts'
 import { ControllerError } from '../../../machines/errors.ts'
 import { type Acceptance, type Arrival, type Intake, journalQueue, type Ledger } from '../../../machines/journal.ts'
 import { unavailable } from '../../journal/failures.ts'
+import { atMost, createWork, finishMs } from '../../journal/work.ts'
 import { type CallAs, createBegun } from './begun.ts'
 import type { Locks } from './locks.ts'
 import { makeReady, settleIn } from './settle.ts'
@@ -18,7 +20,7 @@ export interface MemoryJournal {
   readonly intake: Intake
   readonly ledger: Ledger
   open(): Promise<void>
-  /** Gives every lease back and leaves. */
+  /** Waits a little for what is under way, gives every lease back and leaves. */
   close(): Promise<void>
   /** The process is gone: locks are free at once, leases when somebody looks after the dead. */
   cut(): void
@@ -40,14 +42,16 @@ const lostGraceMs = 1_000
 export const createMemoryJournal = (options: MemoryJournalOptions): MemoryJournal & LeaseKeeping => {
   const { store, locks, answer, leaseMs = 60_000 } = options
   const usable = Promise.withResolvers<void>()
+  const underWay = createWork()
   let opened = false
+  let closing = false
   /** Before the journal is open nothing of it can be used. */
   const wire: Wire = {
     push: options.wire.push,
     call: async (apply, patience) => {
       if (!opened && patience === 'once') throw unavailable(new Error('it is not open yet'))
       if (!opened) await usable.promise
-      return options.wire.call(apply, patience)
+      return underWay.add(options.wire.call(apply, patience))
     },
   }
   const wakes = new Map<string, Set<() => void>>()
@@ -67,7 +71,7 @@ export const createMemoryJournal = (options: MemoryJournalOptions): MemoryJourna
   const intake: Intake = {
     schema: 'memory',
     replica: () => replica,
-    accept: (arrival, withinMs) => accept(arrival, withinMs),
+    accept: (arrival, withinMs) => (closing ? Promise.reject(unavailable()) : underWay.add(accept(arrival, withinMs))),
     claim: (queue, limit) => {
       const owner = replica
       return wire.call(() => store.claim(queue, limit, owner), 'once')
@@ -100,7 +104,7 @@ export const createMemoryJournal = (options: MemoryJournalOptions): MemoryJourna
     committed.then(
       (acceptance) => {
         store.clock.clearTimeout(timer)
-        if (expired && acceptance.status === 'accepted') void giveBack(acceptance.row.seq)
+        if (expired && acceptance.status === 'accepted') void giveBack(acceptance.row)
       },
       () => store.clock.clearTimeout(timer),
     )
@@ -108,10 +112,10 @@ export const createMemoryJournal = (options: MemoryJournalOptions): MemoryJourna
   }
 
   /** Committed for a caller who is gone: somebody handles it all the same. */
-  const giveBack = (seq: string): Promise<void> =>
-    callAs((owner) => {
+  const giveBack = ({ seq, lease }: JournalRow): Promise<void> =>
+    callAs(() => {
       const row = store.rows.get(seq)
-      if (row?.leaseBy === owner) makeReady(store, row, row.dueAt)
+      if (row?.leaseBy === lease) makeReady(store, row, row.dueAt)
     })
 
   const ledger: Ledger = {
@@ -121,10 +125,10 @@ export const createMemoryJournal = (options: MemoryJournalOptions): MemoryJourna
     },
     ...createBegun(store, callAs),
     seen: (events) => wire.call(() => events.map(store.isSeen), 'untilDone'),
-    checkpoint: ({ seq }, data) =>
-      callAs((owner) => {
+    checkpoint: ({ seq, lease }, data) =>
+      callAs(() => {
         const row = store.rows.get(seq)
-        if (row?.leaseBy !== owner) return false
+        if (row?.leaseBy !== lease) return false
         row.checkpoint = JSON.stringify(data)
         return true
       }),
@@ -150,6 +154,17 @@ export const createMemoryJournal = (options: MemoryJournalOptions): MemoryJourna
       if (found) store.freeOrphans()
     }, 'once')
 
+  const open = async (): Promise<void> => {
+    await options.wire.call(() => {
+      if (!hasLease()) replica = store.register(leaseMs)
+      stopListening()
+      listen()
+      store.freeOrphans()
+    }, 'once')
+    opened = true
+    usable.resolve()
+  }
+
   const breakOff = (): void => {
     for (const end of [...held.values()]) end(brokenOff())
   }
@@ -170,18 +185,11 @@ export const createMemoryJournal = (options: MemoryJournalOptions): MemoryJourna
     watch,
     cut,
     breakOff,
-    open: async () => {
+    open: () => underWay.add(open()),
+    close: async () => {
+      closing = true
+      await atMost(finishMs, underWay.idle())
       await options.wire.call(() => {
-        if (!hasLease()) replica = store.register(leaseMs)
-        stopListening()
-        listen()
-        store.freeOrphans()
-      }, 'once')
-      opened = true
-      usable.resolve()
-    },
-    close: () =>
-      options.wire.call(() => {
         store.replicas.delete(replica)
         for (const row of store.rows.values()) {
           if (row.state !== 'leased' || row.leaseBy !== replica) continue
@@ -195,7 +203,8 @@ export const createMemoryJournal = (options: MemoryJournalOptions): MemoryJourna
           run.leaseBy = undefined
         }
         cut()
-      }, 'once'),
+      }, 'once')
+    },
   }
 }
 
@@ -211,5 +220,7 @@ const acceptIn = (store: Store, arrival: Arrival, replica: string): Acceptance =
   else if (known !== undefined) return { status: 'duplicate' }
   if (store.isSeen(arrival.event)) return { status: 'duplicate' }
   const row = store.insert({ ...arrival, queue: journalQueue, state: 'leased', leaseBy: replica })
-  return row === undefined ? { status: 'duplicate' } : { status: 'accepted', row: { seq: row.seq, attempts: 0 } }
+  return row === undefined
+    ? { status: 'duplicate' }
+    : { status: 'accepted', row: { seq: row.seq, lease: replica, attempts: 0 } }
 }

@@ -5,7 +5,7 @@ import { planOf } from '../../journal/plan.ts'
 import type { BegunRun, Row, Store } from './store.ts'
 
 /**
- * The settlement of endings, planned as the real journal plans it. Rows that are not leased to `replica` any more are
+ * The settlement of endings, planned as the real journal plans it. Rows that do not stand under their lease any more are
  * left alone, with everything their ending wanted to write. Returns how many those were.
  */
 export const settleIn = (store: Store, replica: string, endings: readonly Ending[]): number => {
@@ -14,7 +14,7 @@ export const settleIn = (store: Store, replica: string, endings: readonly Ending
   let lost = 0
   const held = (journalRow: JournalRow): Row | undefined => {
     const row = store.rows.get(journalRow.seq)
-    if (row?.state === 'leased' && row.leaseBy === replica) return row
+    if (row?.state === 'leased' && row.leaseBy === journalRow.lease) return row
     lost++
     return undefined
   }

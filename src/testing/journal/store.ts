@@ -182,10 +182,10 @@ export const createStore = (clock: StoreClock): Store => {
 }
 
 /** The row as a claim finds it: the payload is read anew each time. */
-const claimedOf = ({ seq, event, json, raw, redelivered, attempts, checkpoint }: Row): Claimed => ({
+const claimedOf = ({ seq, event, json, raw, redelivered, attempts, checkpoint, leaseBy = '' }: Row): Claimed => ({
   event: { ...event, data: raw ?? (json === undefined ? undefined : JSON.parse(json)) },
   bytes: raw?.byteLength ?? json?.length ?? 0,
   redelivered,
-  row: { seq, attempts, ...(checkpoint === undefined ? {} : { checkpoint: JSON.parse(checkpoint) }) },
+  row: { seq, lease: leaseBy, attempts, ...(checkpoint === undefined ? {} : { checkpoint: JSON.parse(checkpoint) }) },
   ...(raw === undefined ? {} : { defect: { error: new ControllerError('EVENT_MALFORMED', 'It is no JSON.'), raw } }),
 })

@@ -112,7 +112,7 @@ const transaction = ({ store, wire, answer, owner, check }: TransactionParts): T
   const checkRows = (): void => {
     for (const { row } of endings) {
       const stored = row === undefined ? undefined : store.rows.get(row.seq)
-      if (row === undefined || (stored?.state === 'leased' && stored.leaseBy === owner)) continue
+      if (row === undefined || (stored?.state === 'leased' && stored.leaseBy === row.lease)) continue
       throw new ControllerError('LEASE_LOST', 'Another replica took over an event of this transaction.')
     }
   }
