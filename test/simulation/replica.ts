@@ -202,6 +202,7 @@ const breakingClaims = (
     const rows = await intake.claim(queue, limit)
     if (rows.length === 0 || !world.network.chance.is(world.brokenClaims)) return rows
     world.book.fault('broken claim')
+    for (const { row } of rows) world.settled.add(`${row.seq} ${row.lease}`)
     void giveBack(rows)
     throw new ControllerError('JOURNAL_UNAVAILABLE', 'The outcome of a claim is not known.')
   },
