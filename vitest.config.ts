@@ -19,6 +19,9 @@ const faults = (faultTier: 'P' | 'N') => {
   return { ...project, test: { ...test, provide: { faultTier } } }
 }
 
+/** Most tests wait for servers and processes: more of them at a time than there are cores. */
+const maxWorkers = 3
+
 const common = {
   globalSetup: './test/support/servers.ts',
   setupFiles: './test/support/leakedHandles.ts',
@@ -33,6 +36,7 @@ export const fullFaults = { ...common, projects: [faults('N')], fileParallelism:
 export default defineConfig({
   test: {
     ...common,
+    maxWorkers,
     projects: [kind('unit', 10_000), kind('int', 60_000), kind('e2e', 180_000), faults('P')],
     reporters: ['default', closingLine()],
   },

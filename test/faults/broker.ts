@@ -87,8 +87,8 @@ export const brokerRows = (version: string, start: () => Promise<RabbitServer>, 
           for (const [kind, cut] of Object.entries(cuts)) {
             await backlog(`cut-${kind}-${round}`, 50)
             const { reconnects } = await rabbit()
-            const cutAt = performance.now()
             await cut()
+            const cutAt = performance.now()
             await until(async () => {
               const facts = await rabbit()
               return facts.reconnects > reconnects && facts.state === 'listening' && proxy.connections() === 1
