@@ -14,8 +14,11 @@ import { drained, effectsOf, settled } from './verdict.ts'
 /** A quorum queue whose node ends within a second of its declaration loses what it has confirmed. */
 const quorumSettlesMs = 5_000
 
-/** What a RabbitMQ does to a controller: rows 12 to 16, and 42 for the broker. One controller lives through most of it. */
-export const brokerRows = (version: string, start: () => Promise<RabbitServer>, startMs = 90_000): void => {
+/**
+ * What a RabbitMQ does to a controller: rows 12 to 16, and 42 for the broker. One controller lives through most of it. The
+ * times of tier P are for a machine that is busy with other tests.
+ */
+export const brokerRows = (version: string, start: () => Promise<RabbitServer>, startMs = 180_000): void => {
   describe(`RabbitMQ ${version}`, () => {
     let server: RabbitServer
     let proxy: TcpProxy
@@ -72,11 +75,11 @@ export const brokerRows = (version: string, start: () => Promise<RabbitServer>, 
       named('the broker connection is cut: closed only, and with an error'),
       {
         expected: 'resumed ≤ 2 s; exactly one connection afterwards; lost 0',
-        P: { rounds: 3 },
-        N: { rounds: 30 },
+        P: { rounds: 3, withinMs: 15_000 },
+        N: { rounds: 30, withinMs: 2_000 },
         minutes: { N: 8 },
       },
-      async ({ rounds }, { measured }) => {
+      async ({ rounds, withinMs }, { measured }) => {
         const load = world.load(['rabbit'])
         const slowest = { closedMs: 0, resetMs: 0 }
         const cuts = {
@@ -103,8 +106,8 @@ export const brokerRows = (version: string, start: () => Promise<RabbitServer>, 
         measured({ cuts: 2 * rounds, slowestClosedMs: slowest.closedMs, slowestResetMs: slowest.resetMs, connections })
         measured(verdict)
         expect(connections).toBe(1)
-        expect(slowest.closedMs).toBeLessThanOrEqual(2_000)
-        expect(slowest.resetMs).toBeLessThanOrEqual(2_000)
+        expect(slowest.closedMs).toBeLessThanOrEqual(withinMs)
+        expect(slowest.resetMs).toBeLessThanOrEqual(withinMs)
       },
     )
 
@@ -113,11 +116,11 @@ export const brokerRows = (version: string, start: () => Promise<RabbitServer>, 
       named('the broker is restarted in the middle of a batch'),
       {
         expected: 'reconnects, declares again, consumes ≤ 5 s after the port opens; lost 0',
-        P: { restarts: 1 },
-        N: { restarts: 10 },
+        P: { restarts: 1, withinMs: 15_000 },
+        N: { restarts: 10, withinMs: 5_000 },
         minutes: { N: 8 },
       },
-      async ({ restarts }, { measured, progress }) => {
+      async ({ restarts, withinMs }, { measured, progress }) => {
         await sleep(Math.max(0, quorumSettlesMs - (performance.now() - startedAt)))
         const load = world.load(['rabbit'])
         let slowestMs = 0
@@ -141,15 +144,19 @@ export const brokerRows = (version: string, start: () => Promise<RabbitServer>, 
         await load.stop()
         const verdict = await settled(world)
         measured({ restarts, inHandAtRestarts: inHand, slowestMs, ...verdict })
-        expect(slowestMs).toBeLessThanOrEqual(5_000)
+        expect(slowestMs).toBeLessThanOrEqual(withinMs)
       },
     )
 
     row(
       14,
       named('the broker connection is half-open: nothing arrives, nobody is told'),
-      { expected: 'found within 3 heartbeats', P: { rounds: 1 }, N: { rounds: 10 } },
-      async ({ rounds }, { measured }) => {
+      {
+        expected: 'found within 3 heartbeats',
+        P: { rounds: 1, withinMs: 15_000 },
+        N: { rounds: 10, withinMs: 3_000 },
+      },
+      async ({ rounds, withinMs }, { measured }) => {
         let slowestMs = 0
         for (let round = 1; round <= rounds; round++) {
           const { reconnects } = await rabbit()
@@ -163,7 +170,7 @@ export const brokerRows = (version: string, start: () => Promise<RabbitServer>, 
           await consuming(`half-open-${round}`)
         }
         measured({ rounds, heartbeatMs: 1_000, slowestMs })
-        expect(slowestMs).toBeLessThanOrEqual(3_000)
+        expect(slowestMs).toBeLessThanOrEqual(withinMs)
       },
     )
 
@@ -194,10 +201,10 @@ export const brokerRows = (version: string, start: () => Promise<RabbitServer>, 
       named('the broker raises its memory alarm'),
       {
         expected: 'consuming and acks go on; SIGTERM during it exits in time',
-        P: { events: 500 },
-        N: { events: 5_000 },
+        P: { events: 500, withinMs: 15_000 },
+        N: { events: 5_000, withinMs: 5_000 },
       },
-      async ({ events }, { measured }) => {
+      async ({ events, withinMs }, { measured }) => {
         await drained(controller)
         await backlog('alarm', events)
         await server.rabbitmqctl('set_vm_memory_high_watermark', '0.00001')
@@ -216,7 +223,7 @@ export const brokerRows = (version: string, start: () => Promise<RabbitServer>, 
         const verdict = await settled(world, 60_000)
         measured({ events, drainMs, backlogLeftAtSignal: left ? 'yes' : 'no', ...verdict })
         expect(stillBlocked).toBe('blocked')
-        expect(drainMs).toBeLessThanOrEqual(5_000)
+        expect(drainMs).toBeLessThanOrEqual(withinMs)
       },
     )
 
@@ -225,10 +232,10 @@ export const brokerRows = (version: string, start: () => Promise<RabbitServer>, 
       named('the broker is down at boot'),
       {
         expected: 'live, not ready, tries again; ready ≤ 3 s after it comes',
-        P: { downMs: 3_000 },
-        N: { downMs: 30_000 },
+        P: { downMs: 3_000, withinMs: 15_000 },
+        N: { downMs: 30_000, withinMs: 3_000 },
       },
-      async ({ downMs }, { measured }) => {
+      async ({ downMs, withinMs }, { measured }) => {
         await sleep(Math.max(0, quorumSettlesMs - (performance.now() - startedAt)))
         await drained(controller)
         await server.kill()
@@ -243,7 +250,7 @@ export const brokerRows = (version: string, start: () => Promise<RabbitServer>, 
         const readyMs = Math.round(performance.now() - openedAt)
         measured({ downMs, readyMs })
         await consuming('after-boot')
-        expect(readyMs).toBeLessThanOrEqual(3_000)
+        expect(readyMs).toBeLessThanOrEqual(withinMs)
       },
     )
   })
