@@ -39,13 +39,15 @@ const hook = await fetch(`http://127.0.0.1:${PORT}/hooks/demo`, {
 say(`webhook   POST /hooks/demo ${body} -> ${hook.status} ${(await hook.text()).trim()}`)
 await database.end()
 
-const handledSince = (now: Status['sources'], name: string): number =>
+const settledSince = (now: Status['sources'], name: string): number =>
   (now[name]?.settled ?? 0) - (before[name]?.settled ?? 0)
+const handledSince = (now: Status['sources'], name: string): number =>
+  (now[name]?.results.done ?? 0) - (before[name]?.results.done ?? 0)
 
 const names = ['orders', 'invoices', 'demo']
 const deadline = performance.now() + 20_000
 let now = await sources()
-while (!names.every((name) => handledSince(now, name) > 0) && performance.now() < deadline) {
+while (!names.every((name) => settledSince(now, name) > 0) && performance.now() < deadline) {
   await sleep(100)
   now = await sources()
 }

@@ -16,7 +16,7 @@ export interface Restartable {
 export const startRestartable = async ({ home, url, prepare, spawn, answers }: Restartable): Promise<TestServer> => {
   const start = async (): Promise<Started> => {
     const node = spawn()
-    await until(() => !node.alive() || answers(url), 60_000)
+    await until(() => !node.alive() || answers(url), 120_000)
     if (!node.alive()) throw new ServerUnavailable(`it did not start: ${node.said()}`)
     return node
   }
