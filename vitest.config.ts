@@ -10,7 +10,7 @@ if (Number(process.versions.node.split('.')[0]) < 24) {
 /** Suffixes say the kind: functions, real servers, real processes. */
 const kind = (name: string, testTimeout: number) => ({
   extends: true as const,
-  test: { name, include: [`test/**/*.${name}.test.ts`], testTimeout, hookTimeout: 90_000 },
+  test: { name, include: [`test/**/*.${name}.test.ts`], testTimeout, hookTimeout: 180_000 },
 })
 
 /** The fault matrix: with the figures of tier P within `npm test`, of tier N by `vitest.faults.config.ts`. */
