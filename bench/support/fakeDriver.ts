@@ -1,15 +1,28 @@
 import type { Delivery, Driver } from '../../machines/driver.ts'
+import type { ArrivedEvent } from '../../machines/event.ts'
 
 /**
- * A broker without IO: a batch whenever there is credit for a whole one, in a turn of its own as a socket would, or at
- * most one each `everyMs`.
+ * A broker without IO: a batch whenever there is credit for a whole one, in a turn of its own as a socket would.
  */
-export const createFakeDriver = (
-  events: number,
-  batchSize: number,
-  typeOf: (no: number) => string = () => 'bench.event',
+interface FakeOptions {
+  readonly events: number
+  /** Events of a batch (default 100). */
+  readonly batchSize?: number
+  /** Of the first batch; later ones replace what was settled, so that so many wait. */
+  readonly first?: number
+  /** At most one batch in this time. */
+  readonly everyMs?: number
+  /** What is particular about an event. */
+  readonly more?: (no: number) => Partial<ArrivedEvent>
+}
+
+export const createFakeDriver = ({
+  events,
+  batchSize = 100,
+  first = batchSize,
   everyMs = 0,
-): Driver => ({
+  more = () => ({}),
+}: FakeOptions): Driver => ({
   kind: 'queue.event',
   connect: async (host) => {
     let next = 0
@@ -19,14 +32,14 @@ export const createFakeDriver = (
 
     const look = (): void => {
       if (!consuming || turn !== undefined || next >= events) return
-      if (inFlight + batchSize > host.credit.events) return
+      if (inFlight + (next === 0 ? first : batchSize) > host.credit.events) return
       turn = everyMs === 0 ? setImmediate(bring) : setTimeout(bring, everyMs)
     }
     const bring = (): void => {
       turn = undefined
       if (!consuming) return
-      const size = Math.min(batchSize, events - next)
-      const batch = Array.from({ length: size }, () => deliveryOf(host.source, ++next, typeOf))
+      const size = Math.min(next === 0 ? first : batchSize, events - next)
+      const batch = Array.from({ length: size }, () => deliveryOf(host.source, ++next, more))
       inFlight += size
       host.deliver(batch)
       look()
@@ -57,17 +70,18 @@ export const createFakeDriver = (
   },
 })
 
-const deliveryOf = (via: string, no: number, typeOf: (no: number) => string): Delivery => ({
+const deliveryOf = (via: string, no: number, more: (no: number) => Partial<ArrivedEvent>): Delivery => ({
   receipt: no,
   bytes: 100,
   redelivered: false,
   event: {
     id: String(no),
     source: `koksmat:${via}`,
-    type: typeOf(no),
+    type: 'bench.event',
     data: { no },
     kind: 'queue.event',
     via,
     identified: true,
+    ...more(no),
   },
 })

@@ -18,9 +18,11 @@ export interface World {
   readonly name: string
   readonly client: pg.Client
   /** Resolves when `/readyz` says so. */
-  start(env?: Readonly<Record<string, string>>): Promise<Program>
+  start(env?: Readonly<Record<string, string | undefined>>): Promise<Program>
   /** Puts so many events into its table queue. */
   enqueue(events: number, type: string): Promise<void>
+  /** Resolves when its journal holds no event any more. */
+  empty(): Promise<void>
   close(): Promise<void>
 }
 
@@ -94,6 +96,10 @@ export const openWorld = async (): Promise<World> => {
         `select ${journal}.enqueue($1, $2, json_build_object('no', no)) from generate_series(1, $3::integer) no`,
         [name, type, events],
       )
+    },
+    empty: async () => {
+      const isEmpty = `select not exists (select from ${journal}.event) as empty`
+      while (!(await client.query<{ empty: boolean }>(isEmpty)).rows[0]?.empty) await sleep(10)
     },
     close: async () => {
       for (const program of running) await program.end()

@@ -14,12 +14,14 @@ export interface SenderTask {
   readonly connections: number
   /** Requests a second; absent: as fast as the answers come. */
   readonly perSecond?: number
+  /** Each event says in its data when it was due. */
+  readonly timed?: boolean
 }
 
 const bodyStart = Buffer.from('\r\n\r\n')
 
-const requestOf = ({ path, secret }: SenderTask, no: number): Buffer => {
-  const body = JSON.stringify({ no, action: 'opened', note: 'x'.repeat(100) })
+const requestOf = ({ path, secret }: SenderTask, no: number, sentAt?: number): Buffer => {
+  const body = JSON.stringify({ no, sentAt, action: 'opened', note: 'x'.repeat(100) })
   const signature = createHmac('sha256', secret).update(body).digest('hex')
   return Buffer.from(
     [
@@ -58,7 +60,7 @@ const onSocket = (socket: Socket): ((request: Buffer) => Promise<number>) => {
 }
 
 const send = async (task: SenderTask) => {
-  const requests = Array.from({ length: task.requests }, (_, no) => requestOf(task, no + 1))
+  const prepared = task.timed ? [] : Array.from({ length: task.requests }, (_, no) => requestOf(task, no + 1))
   const millis: number[] = []
   const statuses: Record<number, number> = {}
   let next = 0
@@ -69,13 +71,13 @@ const send = async (task: SenderTask) => {
     const socket = connect({ port: task.port, host: '127.0.0.1', noDelay: true })
     await new Promise((resolve, reject) => void socket.once('connect', resolve).once('error', reject))
     const ask = onSocket(socket)
-    while (next < requests.length) {
+    while (next < task.requests) {
       const no = next++
       const waitMs = dueAt(no) - performance.now()
       if (waitMs > 1) await new Promise((resolve) => setTimeout(resolve, waitMs))
       // From the moment it was due: a sender that had to wait for a free connection has waited too.
       const from = task.perSecond === undefined ? performance.now() : dueAt(no)
-      const status = await ask(requests[no] as Buffer)
+      const status = await ask(prepared[no] ?? requestOf(task, no + 1, performance.timeOrigin + from))
       millis.push(performance.now() - from)
       statuses[status] = (statuses[status] ?? 0) + 1
     }

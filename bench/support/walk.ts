@@ -1,6 +1,6 @@
 import { type AnyActorRef, createActor, fromCallback } from 'xstate'
 import { controllerMachine } from '../../machines/controller.ts'
-import type { Driver } from '../../machines/driver.ts'
+import type { Credit, Driver } from '../../machines/driver.ts'
 import type { Ledger } from '../../machines/journal.ts'
 import type { JournalCommand, JournalFact, OperatorTask } from '../../machines/protocol.ts'
 import { sourceMachine } from '../../machines/source.ts'
@@ -10,6 +10,7 @@ import { createLog } from '../../src/log.ts'
 import { createMetrics } from '../../src/metrics.ts'
 import { linkLogic } from '../../src/runtime/link.ts'
 import type { Run } from '../workload.ts'
+import { createMeter } from './meter.ts'
 
 /**
  * The whole walk of an event, put together as `src/controller.ts` does it, around one driver; without
@@ -17,10 +18,20 @@ import type { Run } from '../workload.ts'
  */
 export interface WalkParts {
   readonly driver: Driver
+  /** Brings back what failed. */
+  readonly retries?: Driver
   readonly handlers: readonly ResolvedHandler[]
   readonly ledger: Ledger
-  /** The run is over when so many deliveries have come back to the driver. */
+  /** The run is over when so many events are done. */
   readonly events: number
+  /** Runs of handlers that fail; each is settled like one that does not. */
+  readonly failures?: number
+  /** Of the driver (default: `credit`). */
+  readonly credit?: Credit
+  /** Tells how long it took from each event's `sentAt` to its settlement. */
+  readonly timed?: boolean
+  /** Called with each settlement that has reached the driver. */
+  settled?(count: number): void
   /** Looks at the root before it starts. */
   look?(root: AnyActorRef): void
   end?(): Promise<void>
@@ -51,8 +62,9 @@ const openJournal = fromCallback<JournalCommand>(({ sendBack, receive }) => {
   tell({ type: 'journal.up' })
 })
 
-export const walk = ({ driver, handlers, ledger, events, look, end }: WalkParts): Run => {
-  const settled = Promise.withResolvers<void>()
+export const walk = (parts: WalkParts): Run => {
+  const { driver, retries, handlers, ledger, events, failures = 0, timed = false } = parts
+  const meter = createMeter(events + failures, timed, parts.settled)
   const stopped = Promise.withResolvers<void>()
   const jobs = createJobs({
     handlers,
@@ -63,8 +75,10 @@ export const walk = ({ driver, handlers, ledger, events, look, end }: WalkParts)
     log,
     observe: metrics.observe,
   })
-  const link = linkLogic(() => ({
-    driver: counting(driver, events, settled.resolve),
+  const drivers = new Map([['bench', meter.on(driver)]])
+  if (retries !== undefined) drivers.set('journal', meter.on(retries))
+  const link = linkLogic((name) => ({
+    driver: drivers.get(name) as Driver,
     log,
     gauge: metrics.gauge,
     count: metrics.count,
@@ -77,44 +91,21 @@ export const walk = ({ driver, handlers, ledger, events, look, end }: WalkParts)
       operator: fromCallback<OperatorTask>(() => {}),
     },
   })
-  const sources = [{ name: 'bench', kind: driver.kind, credit }]
+  const sources = [...drivers].map(([name, { kind }]) => ({ name, kind, credit: parts.credit ?? credit }))
   const root = createActor(machine, { id: 'controller', input: { sources, policy } })
-  look?.(root)
-  root.subscribe({ complete: stopped.resolve, error: settled.reject })
+  parts.look?.(root)
+  root.subscribe({ complete: stopped.resolve, error: meter.fail })
   return {
     go: async () => {
       root.start()
-      await settled.promise
-      return undefined
+      return meter.reached
     },
     end: async () => {
       root.send({ type: 'controller.drain', reason: 'bench' })
       await stopped.promise
-      const { done } = root.getSnapshot().context.sources['bench']?.results ?? {}
-      if (done !== events) throw new Error(`${done} of ${events} events were handled.`)
-      await end?.()
+      const done = Object.values(root.getSnapshot().context.sources).reduce((sum, { results }) => sum + results.done, 0)
+      if (done < events) throw new Error(`${done} of ${events} events were handled.`)
+      await parts.end?.()
     },
   }
 }
-
-/** Tells when a number of settlements has reached the driver. */
-const counting = (driver: Driver, events: number, reached: () => void): Driver => ({
-  kind: driver.kind,
-  connect: async (host) => {
-    const link = await driver.connect(host)
-    let settled = 0
-    return {
-      consume: link.consume,
-      pause: link.pause,
-      resume: link.resume,
-      creditChanged: link.creditChanged,
-      cancel: link.cancel,
-      disconnect: link.disconnect,
-      settle: (batch) => {
-        link.settle(batch)
-        settled += batch.length
-        if (settled >= events) reached()
-      },
-    }
-  },
-})

@@ -28,11 +28,11 @@ const controllerOf =
         lock: `bench-${index}`,
       }),
     )
-    const typeOf = locks === 1 ? undefined : (no: number) => `bench.${no % locks}`
+    const more = locks === 1 ? () => ({}) : (no: number) => ({ type: `bench.${no % locks}` })
     return {
       prepare: async () => {
         await empty()
-        return walk({ driver: createFakeDriver(events, 100, typeOf), handlers, ledger: journal.ledger, events })
+        return walk({ driver: createFakeDriver({ events, more }), handlers, ledger: journal.ledger, events })
       },
       close,
     }
@@ -106,6 +106,7 @@ export const atomic: Workload = {
 export const atomicOnFourLocks: Workload = {
   ...atomic,
   name: 'atomic4',
-  about: 'the same on four locks, against four connections written by hand',
-  sides: { controller: controllerOf(4), bare: bareOf(4) },
+  about: 'the same on four locks, against four connections written by hand, and the controller on one lock',
+  goals: [...atomic.goals, { aheadOf: 'one lock' }],
+  sides: { controller: controllerOf(4), bare: bareOf(4), 'one lock': controllerOf(1) },
 }

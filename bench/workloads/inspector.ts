@@ -17,8 +17,8 @@ const walkOf = (driver: Driver, events: number, more: Partial<WalkParts> = {}): 
   return walk({ driver, handlers: [handlerOf(async () => undefined)], ledger, events, ...more })
 }
 
-const fast = (events: number): Driver => createFakeDriver(events, 100)
-const steady = (events: number): Driver => createFakeDriver(events, perTick, undefined, everyMs)
+const fast = (events: number): Driver => createFakeDriver({ events })
+const steady = (events: number): Driver => createFakeDriver({ events, batchSize: perTick, everyMs })
 
 const without =
   (driverOf: (events: number) => Driver): OpenSide =>

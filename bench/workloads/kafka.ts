@@ -1,33 +1,40 @@
 import { randomUUID } from 'node:crypto'
 import { Consumer } from '@platformatic/kafka'
 import { createKafkaDriver } from '../../actors/kafka.ts'
+import type { Driver } from '../../machines/driver.ts'
 import { kafkajs } from '../peers/kafkajs.ts'
+import { openArrivals } from '../support/arrivals.ts'
+import { atHalfLoad, closing } from '../support/halfLoad.ts'
 import { openBenchJournal } from '../support/journal.ts'
 import { openOwnTopic } from '../support/ownTopic.ts'
+import { addressOf } from '../support/servers.ts'
 import { handlerOf, walk } from '../support/walk.ts'
 import type { OpenSide, Run, Workload } from '../workload.ts'
 
 const commitEach = 1_000
 
+const driverOf = (topic: string, groupId: string): Driver =>
+  createKafkaDriver({
+    brokers: [addressOf('kafka')],
+    topics: [topic],
+    groupId,
+    from: 'earliest',
+    sessionTimeoutMs: 10_000,
+    commitIntervalMs: 200,
+    clientId: 'bench',
+    maxBytesPerPartition: 262_144,
+    maxEventBytes: 1_048_576,
+    connectTimeoutMs: 10_000,
+  })
+
 const controller: OpenSide = async (events) => {
-  const { brokers, topic, close } = await openOwnTopic(events)
+  const { topic, close } = await openOwnTopic(events)
   // The first records of each partition may have been begun by a process that died: their runs are recorded.
   const { journal, close: closeJournal } = await openBenchJournal()
   const handlers = [handlerOf(async () => undefined)]
   return {
     prepare: async () => {
-      const driver = createKafkaDriver({
-        brokers,
-        topics: [topic],
-        groupId: `bench-${randomUUID()}`,
-        from: 'earliest',
-        sessionTimeoutMs: 10_000,
-        commitIntervalMs: 200,
-        clientId: 'bench',
-        maxBytesPerPartition: 262_144,
-        maxEventBytes: 1_048_576,
-        connectTimeoutMs: 10_000,
-      })
+      const driver = driverOf(topic, `bench-${randomUUID()}`)
       return walk({ driver, handlers, ledger: journal.ledger, events })
     },
     close: async () => {
@@ -87,4 +94,25 @@ export const kafka: Workload = {
   goals: [{ share: 0.4 }, { share: 0.5 }, { perSecond: 100_000 }],
   sides: { controller, bare },
   peers: { kafkajs },
+}
+
+export const kafkaHalf: Workload = {
+  name: 'kafkaHalf',
+  about: 'four partitions at half load: from the moment a record is sent to its settlement, its commit not included',
+  events: 50_000,
+  servers: ['kafka', 'postgres'],
+  goals: [],
+  sides: {
+    controller: atHalfLoad(async () => {
+      const own = await openOwnTopic(0)
+      const journal = await openBenchJournal()
+      const arrivals = await openArrivals('kafka', own.topic)
+      return {
+        ledger: journal.journal.ledger,
+        driver: () => driverOf(own.topic, own.topic),
+        send: arrivals.send,
+        close: closing(own, journal, arrivals),
+      }
+    }),
+  },
 }

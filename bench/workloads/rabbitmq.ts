@@ -1,6 +1,9 @@
 import type { ChannelModel } from 'amqplib'
 import { createRabbitmqDriver } from '../../actors/rabbitmq.ts'
+import type { Driver } from '../../machines/driver.ts'
 import { nestjsOn } from '../peers/nestjs.ts'
+import { openArrivals } from '../support/arrivals.ts'
+import { atHalfLoad, closing } from '../support/halfLoad.ts'
 import { unusedJournal } from '../support/journal.ts'
 import { openOwnQueue, type QueueType } from '../support/ownQueue.ts'
 import { addressOf } from '../support/servers.ts'
@@ -9,20 +12,23 @@ import type { OpenSide, Run, Workload } from '../workload.ts'
 
 const ackEach = 50
 
+const driverOf = (queue: string): Driver =>
+  createRabbitmqDriver({
+    url: addressOf('rabbitmq'),
+    queue,
+    deadLetter: false,
+    heartbeatSeconds: 10,
+    connectTimeoutMs: 10_000,
+    maxEventBytes: 1_048_576,
+  })
+
 const controllerOf =
   (type: QueueType): OpenSide =>
   async (events) => {
     const { queue, fill, close } = await openOwnQueue(type)
     const { ledger } = unusedJournal()
     const handlers = [handlerOf(async () => undefined)]
-    const driver = createRabbitmqDriver({
-      url: addressOf('rabbitmq'),
-      queue,
-      deadLetter: false,
-      heartbeatSeconds: 10,
-      connectTimeoutMs: 10_000,
-      maxEventBytes: 1_048_576,
-    })
+    const driver = driverOf(queue)
     return {
       prepare: async () => {
         await fill(events)
@@ -77,3 +83,23 @@ const workloadOf = (name: string, type: QueueType): Workload => ({
 
 export const rabbitmqClassic = workloadOf('rabbitmqClassic', 'classic')
 export const rabbitmqQuorum = workloadOf('rabbitmqQuorum', 'quorum')
+
+export const rabbitmqHalf: Workload = {
+  name: 'rabbitmqHalf',
+  about: 'a quorum queue at half load: from the moment a message is sent to its acknowledgement',
+  events: 20_000,
+  servers: ['rabbitmq'],
+  goals: [],
+  sides: {
+    controller: atHalfLoad(async () => {
+      const own = await openOwnQueue('quorum')
+      const arrivals = await openArrivals('rabbitmq', own.queue)
+      return {
+        ledger: unusedJournal().ledger,
+        driver: () => driverOf(own.queue),
+        send: arrivals.send,
+        close: closing(own, arrivals),
+      }
+    }),
+  },
+}

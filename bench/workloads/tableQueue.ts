@@ -2,14 +2,17 @@ import type pg from 'pg'
 import { createTableQueueDriver } from '../../actors/tableQueue.ts'
 import { graphileWorker } from '../peers/graphileWorker.ts'
 import { pgBoss } from '../peers/pgBoss.ts'
+import { openArrivals } from '../support/arrivals.ts'
+import { atHalfLoad, closing } from '../support/halfLoad.ts'
 import { openBenchJournal } from '../support/journal.ts'
 import { handlerOf, walk } from '../support/walk.ts'
 import type { OpenSide, Run, Workload } from '../workload.ts'
 
 const page = 1_000
-const queue = 'bench'
+export const queue = 'bench'
+export const pollMs = { min: 500, max: 5_000 }
 
-const fill = async (client: pg.Client, schema: string, events: number): Promise<void> => {
+export const fill = async (client: pg.Client, schema: string, events: number): Promise<void> => {
   await client.query(
     `insert into ${schema}.event (queue, via, kind, ce_source, id, type, data)
      select $1, $1, 'queue.event', 'bench', gen_random_uuid(), 'bench.event', json_build_object('no', no)
@@ -25,7 +28,7 @@ const controller: OpenSide = async (events) => {
   return {
     prepare: async () => {
       await fill(client, schema, events)
-      const driver = createTableQueueDriver({ queue, pollMs: { min: 500, max: 5_000 } }, journal.intake)
+      const driver = createTableQueueDriver({ queue, pollMs }, journal.intake)
       return walk({ driver, handlers, ledger: journal.ledger, events })
     },
     close,
@@ -64,4 +67,25 @@ export const tableQueue: Workload = {
   goals: [{ perSecond: 20_000 }, { share: 0.5 }, { aheadOf: 'graphile-worker' }],
   sides: { controller, bare },
   peers: { 'graphile-worker': graphileWorker, 'pg-boss': pgBoss },
+}
+
+export const tableQueueHalf: Workload = {
+  name: 'tableQueueHalf',
+  about: 'a table queue at half load: from the moment an event is enqueued to its settlement',
+  events: 20_000,
+  servers: ['postgres'],
+  goals: [],
+  sides: {
+    controller: atHalfLoad(async () => {
+      const own = await openBenchJournal()
+      const arrivals = await openArrivals('tableQueue', own.schema)
+      const { ledger, intake } = own.journal
+      return {
+        ledger,
+        driver: () => createTableQueueDriver({ queue, pollMs }, intake),
+        send: arrivals.send,
+        close: closing(own, arrivals),
+      }
+    }),
+  },
 }

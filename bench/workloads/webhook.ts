@@ -8,6 +8,7 @@ import { createWebhookServer } from '../../actors/webhook/server.ts'
 import { github } from '../../actors/webhook/signatures/hmac.ts'
 import { createWebhookDriver } from '../../actors/webhook.ts'
 import { createLog } from '../../src/log.ts'
+import { atHalfLoad } from '../support/halfLoad.ts'
 import { openBenchJournal } from '../support/journal.ts'
 import { startSender } from '../support/sender.ts'
 import { addressOf } from '../support/servers.ts'
@@ -31,19 +32,18 @@ const sent = async (requests: number, port: () => number, begin: () => Promise<(
   return { go, end: sender.end }
 }
 
+const options = { path, method: 'POST', signature: github(secret), type: 'bench.event', reply: 'accepted' } as const
+const limits = { maxBodyBytes: 65_536, timeoutMs: 10_000 }
+
 const controller: OpenSide = async (events) => {
   const { journal, close, client, schema } = await openBenchJournal()
   const handlers = [handlerOf(async () => undefined)]
   const server = createWebhookServer({ host: '127.0.0.1', port: 0, log })
   const port = (): number => server.address()?.port ?? 0
-  const options = { path, method: 'POST', signature: github(secret), type: 'bench.event', reply: 'accepted' } as const
   return {
     prepare: async () => {
       await client.query(`truncate ${schema}.seen`)
-      const driver = createWebhookDriver(
-        { ...options, maxBodyBytes: 65_536, timeoutMs: 10_000 },
-        { server, intake: journal.intake },
-      )
+      const driver = createWebhookDriver({ ...options, ...limits }, { server, intake: journal.intake })
       const root = walk({ driver, handlers, ledger: journal.ledger, events })
       const run = await sent(events, port, async () => {
         const settled = root.go()
@@ -152,4 +152,31 @@ export const webhook: Workload = {
   servers: ['postgres'],
   goals: [{ share: 0.8 }, { share: 0.9 }, { p99Ms: 50 }],
   sides: { controller, bare: expressSide(grouping), 'express, an insert each': expressSide(oneByOne) },
+}
+
+export const webhookHalf: Workload = {
+  name: 'webhookHalf',
+  about: 'signed webhooks at half load: from the moment a request is due to the settlement of its event',
+  events: 10_000,
+  servers: ['postgres'],
+  goals: [],
+  sides: {
+    controller: atHalfLoad(async () => {
+      const { journal, close } = await openBenchJournal()
+      const server = createWebhookServer({ host: '127.0.0.1', port: 0, log })
+      return {
+        ledger: journal.ledger,
+        driver: () => createWebhookDriver({ ...options, ...limits }, { server, intake: journal.intake }),
+        send: async (requests, perSecond) => {
+          const sender = await startSender()
+          while (server.address() === undefined) await new Promise(setImmediate)
+          const port = server.address()?.port ?? 0
+          const pace = perSecond === undefined ? {} : { perSecond }
+          await sender.send({ port, path, secret, requests, connections, timed: true, ...pace })
+          await sender.end()
+        },
+        close,
+      }
+    }),
+  },
 }
