@@ -177,7 +177,7 @@ const walkCpu = async (events: number, clientsOf: (page: string) => Promise<Driv
     inspector = createInspector({ port: 0, token })(root)
   }
   const handlers = [handlerOf(async () => undefined)]
-  const driver = createFakeDriver(events, 100)
+  const driver = createFakeDriver({ events })
   const { ledger } = unusedJournal()
   const run = walk({ driver, handlers, ledger, events, look, end: async () => inspector?.close() })
   const clients = await clientsOf((await inspector?.listening) ?? '')
