@@ -25,7 +25,8 @@ export const createPageFiles = (): PageFiles => {
     // Beside it first: another process may be building the same.
     const beside = `${folder}.${process.pid}`
     const args = [viteCommand(), 'build', join(here, 'ui'), '--outDir', beside, '--emptyOutDir']
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+    const env = { NODE_ENV: 'production' }
+    const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'pipe'] })
     const said: Buffer[] = []
     child.stderr.on('data', (chunk: Buffer) => said.push(chunk))
     const done = new Promise<string>((resolve, reject) => {

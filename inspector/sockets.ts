@@ -43,6 +43,7 @@ interface Options {
 
 const pingMs = 30_000
 const mostFramesASecond = 200
+const patienceMs = 500
 
 export const createSockets = ({ gate, speakers, viewers, mostBuffered, onError }: Options): Sockets => {
   const server = new WebSocketServer({
@@ -86,7 +87,8 @@ export const createSockets = ({ gate, speakers, viewers, mostBuffered, onError }
     socket.on('pong', () => {
       viewer.alive = true
     })
-    socket.on('error', () => socket.terminate())
+    // It says first why it closes: 1009 for a frame that is too large.
+    socket.on('error', () => setTimeout(() => socket.terminate(), patienceMs).unref())
     socket.on('close', () => {
       open.delete(socket)
       talk?.left()
@@ -135,7 +137,7 @@ export const createSockets = ({ gate, speakers, viewers, mostBuffered, onError }
       clearInterval(beat)
       for (const socket of open.keys()) {
         socket.close(1001, 'the server ends')
-        setTimeout(() => socket.terminate(), 500).unref()
+        setTimeout(() => socket.terminate(), patienceMs).unref()
       }
       server.close()
     },

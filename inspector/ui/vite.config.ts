@@ -33,8 +33,8 @@ const layoutWorker: Plugin = {
 }
 
 /**
- * What a bundler cannot shake off uPlot: curves and bars, logarithmic axes, its own way with dates. The page draws
- * lines on plain axes, and writes the times itself.
+ * What a bundler cannot shake off uPlot: curves and bars, logarithmic axes, its own way with dates, its legend, and
+ * selecting by dragging. The page draws lines on plain axes, and writes the times itself.
  */
 const unused: readonly (readonly [line: string, instead: string])[] = [
   ['uPlot.join = join;', ''],
@@ -61,6 +61,9 @@ const unused: readonly (readonly [line: string, instead: string])[] = [
     'sc.distr >= 3 && sc.log == 10 ? log10AxisValsFilt : sc.distr == 3 && sc.log == 2 ? log2AxisValsFilt : retArg1',
     'retArg1',
   ],
+  ['const showLegend = legend.show;', 'const showLegend = false;'],
+  ['if (legend.live) {', 'if (false) {'],
+  ['if (select.show && dragging) {', 'if (false) {'],
 ]
 
 const lighterPlot: Plugin = {

@@ -47,7 +47,7 @@ export const findingsOf = (status: HostStatus, now: number, eventsPerSecond: num
     ...sources.flatMap(([name, source]) => sourceFindings(name, source, jobs, status, now)),
     ...locks(status, sources, jobs),
     ...parked(sources),
-    ...slowJobs(status, jobs),
+    ...(status.drain === undefined ? slowJobs(status, jobs) : []),
   ]
   const order = { bad: 0, warn: 1, info: 2, good: 3 }
   const sorted = found.toSorted((one, other) => order[one.level] - order[other.level])

@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { gzipSync } from 'node:zlib'
 import { afterEach, expect, it } from 'vitest'
 import { counting, inspected, stopAll } from './support.ts'
 
@@ -17,6 +20,21 @@ it('the page is built when it is first asked for, open to everybody, its files i
   expect(file.headers.get('content-type')).toContain('javascript')
   expect(file.headers.get('cache-control')).toContain('immutable')
   await file.arrayBuffer()
+})
+
+it('it weighs at most 60 kB gzipped, without the layout worker, which lies unmodified beside its notice', async () => {
+  const { page } = await inspected(counting())
+  const html = await (await fetch(page)).text()
+  const names = [...html.matchAll(/(?:src|href)="\.\/([^"]+)"/g)].map(([, name = '']) => name)
+  const files = await Promise.all(names.map(async (name) => (await fetch(page + name)).text()))
+  const weight = [html, ...files].reduce((sum, text) => sum + gzipSync(text, { level: 9 }).length, 0)
+  expect(names.length).toBeGreaterThanOrEqual(3)
+  expect(weight).toBeLessThanOrEqual(60_000)
+
+  const [worker = ''] = /assets\/elk-[^/"'`]+\/elk-worker\.min\.js/.exec(files.join()) ?? []
+  const published = readFileSync(createRequire(import.meta.url).resolve('elkjs/lib/elk-worker.min.js'), 'utf8')
+  expect(await (await fetch(page + worker)).text()).toBe(published)
+  expect(await (await fetch(page + worker.replace('elk-worker.min.js', 'NOTICE.txt'))).text()).toContain('EPL-2.0')
 })
 
 it('a shorter address leads to it, and nothing beside it is served', async () => {

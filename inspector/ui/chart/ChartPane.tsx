@@ -13,7 +13,7 @@ import { highlightIn } from './highlight.ts'
 import { keepGeometry, readGeometry } from './keep.ts'
 import { type Chart, chartOf } from './model.ts'
 import { Outline } from './Outline.tsx'
-import { fitChart, startPanning, zoomBy } from './viewport.ts'
+import { fitChart, followActive, startPanning, zoomBy } from './viewport.ts'
 
 const measure = canvasMeasure()
 const layout = elkWorker(new URL(layoutWorkerFile, document.baseURI))
@@ -155,7 +155,10 @@ const Plan = ({ chart, geometry }: { chart: Chart; geometry: Geometry }): JSX.El
   useEffect(() => {
     if (svg.current === null) return
     const highlight = highlightIn(svg.current)
-    const undoShow = effect(() => highlight.show(view.value?.active ?? []))
+    const undoShow = effect(() => {
+      highlight.show(view.value?.active ?? [])
+      followActive()
+    })
     const undoFlash = effect(() => {
       const flash = fired.value
       if (flash !== undefined && flash.sessionId === selected.peek())

@@ -1,7 +1,10 @@
 import type { Box } from './boxes.ts'
 import type { Rectangle } from './geometry.ts'
 
-/** What part of the chart is seen. Fitted when the chart or the pane changes, until somebody zooms or drags. */
+/**
+ * What part of the chart is seen. Where all of it is, it is fitted anew when the pane changes; otherwise nothing moves,
+ * unless what is active would be out of sight.
+ */
 interface View {
   x: number
   y: number
@@ -56,13 +59,27 @@ export const zoomBy = (factor: number, at?: { x: number; y: number }): void => {
   show()
 }
 
+/** Brings what is active back into sight, unless somebody has chosen what to see. */
+export const followActive = (): void => {
+  if (current === undefined) return
+  const { svg, view, fit } = current
+  const { width, height } = svg.getBoundingClientRect()
+  const focus = current.focus()
+  const isSeen =
+    focus === undefined ||
+    (focus.x >= view.x &&
+      focus.y >= view.y &&
+      focus.x + focus.width <= view.x + width / view.scale &&
+      focus.y + focus.height <= view.y + height / view.scale)
+  if (fit === 'active' && !isSeen) fitChart('active')
+  else show()
+}
+
 /** Lets the chart be dragged and zoomed; returns the undo. */
 export const startPanning = (svg: SVGSVGElement, chart: Box, focus: () => Rectangle | undefined): (() => void) => {
   current = { svg, chart, focus, view: { x: 0, y: 0, scale: 1 }, fit: 'active' }
   fitChart('active')
-  const observer = new ResizeObserver(() =>
-    current === undefined || current.fit === 'own' ? show() : fitChart(current.fit),
-  )
+  const observer = new ResizeObserver(() => (current?.fit === 'whole' ? fitChart('whole') : followActive()))
   observer.observe(svg)
 
   let from: { x: number; y: number } | undefined

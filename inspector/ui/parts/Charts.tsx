@@ -3,7 +3,7 @@ import { useEffect, useRef } from 'preact/hooks'
 import uPlot from 'uplot'
 import { age, count, rate } from '../format.ts'
 import { type Rates, ratesBetween } from '../state/rates.ts'
-import { history, statsTurn } from '../state/store.ts'
+import { history, now, statsTurn } from '../state/store.ts'
 import { dark } from '../state/theme.ts'
 
 /** What the service does over the last minutes. Three lines of numbers a second, drawn on canvas. */
@@ -17,12 +17,15 @@ interface Line {
 interface Plot {
   readonly title: string
   readonly lines: readonly Line[]
+  /** The axis reaches this far at least. */
+  readonly least: number
   text(value: number): string
 }
 
 const plots: readonly Plot[] = [
   {
     title: 'Events/s',
+    least: 1,
     text: rate,
     lines: [
       { name: 'done', colour: '--good', fill: true, value: ({ settled }) => settled },
@@ -31,6 +34,7 @@ const plots: readonly Plot[] = [
   },
   {
     title: 'Latency',
+    least: 10,
     text: (value) => age(value),
     lines: [
       { name: 'p50', colour: '--accent', value: ({ p50 }) => p50 },
@@ -39,6 +43,7 @@ const plots: readonly Plot[] = [
   },
   {
     title: 'In flight',
+    least: 1,
     text: count,
     lines: [{ name: 'in flight', colour: '--warn', fill: true, value: ({ inFlight }) => inFlight }],
   },
@@ -108,7 +113,13 @@ const dataOf = ({ lines }: Plot, rates: readonly Rates[]): uPlot.AlignedData => 
 
 const colourOf = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
 
-const optionsOf = ({ lines, text }: Plot, width: number): uPlot.Options => {
+/** What there is of the last minutes, but not less than one. Without numbers uPlot says `null`. */
+const lastMinutes = (min: number | null, max: number | null): [number, number] => {
+  const end = max ?? now.peek() / 1_000
+  return [Math.max(end - minutes * 60, Math.min(min ?? end, end - 60)), end]
+}
+
+const optionsOf = ({ lines, text, least }: Plot, width: number): uPlot.Options => {
   const [grid, faint] = [colourOf('--line'), colourOf('--faint')]
   const font = '10px Inter, system-ui, sans-serif'
   const axis = { stroke: faint, font, grid: { stroke: grid, width: 1 }, ticks: { show: false } }
@@ -119,8 +130,8 @@ const optionsOf = ({ lines, text }: Plot, width: number): uPlot.Options => {
     cursor: { y: false, points: { size: 5 }, drag: { x: false, y: false } },
     padding: [6, 4, 0, 0],
     scales: {
-      x: { time: false, range: (_, min, max) => [Math.max(max - minutes * 60, Math.min(min, max - 60)), max] },
-      y: { range: (_, __, max) => [0, Math.max(1, (max ?? 0) * 1.1)] },
+      x: { time: false, range: (_, min, max) => lastMinutes(min, max) },
+      y: { range: (_, __, max) => [0, Math.max(least, (max ?? 0) * 1.1)] },
     },
     axes: [
       {

@@ -23,9 +23,14 @@ export const DrainProgress = (): JSX.Element | null => {
           <li key={name} data-drain={name}>
             <b>{name}</b> <span class={`now ${state}`}>{words(state)}</span>
             <span class="faint">
-              {count(inFlight)} in flight · {count(settled)} settled
-              {released > 0 && ` · ${count(released)} given back`}
-              {parked > 0 && ` · ${count(parked)} parked`}
+              {[
+                inFlight > 0 && `${count(inFlight)} in flight`,
+                `${count(settled)} settled`,
+                released > 0 && `${count(released)} given back`,
+                parked > 0 && `${count(parked)} parked`,
+              ]
+                .filter(Boolean)
+                .join(' · ')}
             </span>
           </li>
         ))}

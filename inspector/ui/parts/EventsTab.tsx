@@ -3,7 +3,7 @@ import type { JSX } from 'preact'
 import { useEffect } from 'preact/hooks'
 import { clockMs, count } from '../format.ts'
 import { eventActor, failedOnly, internal, search, selectedSeq } from '../state/address.ts'
-import { paused, selectEntry, shown } from '../state/events.ts'
+import { goneRows, paused, selectEntry, shown } from '../state/events.ts'
 import { exportEntries } from '../state/export.ts'
 import { moveSelection } from '../state/keyboard.ts'
 import { type Entry, textOf } from '../state/log.ts'
@@ -38,7 +38,7 @@ export const EventsTab = (): JSX.Element => {
           class="events"
           count={entries.length}
           rowHeight={rowHeight}
-          gone={goneBefore(entries)}
+          gone={goneRows()}
           follow={{
             value: follow.value && !paused.value,
             set: (value) => {
@@ -67,20 +67,6 @@ export const EventsTab = (): JSX.Element => {
       )}
     </>
   )
-}
-
-/** Counts the rows that have vanished at the top, as long as the list is the same one. */
-const gone = { first: 0, rows: [] as readonly Entry[], count: 0 }
-
-const goneBefore = (entries: readonly Entry[]): number => {
-  const first = entries[0]?.seq ?? 0
-  if (entries !== gone.rows && first !== gone.first) {
-    const at = gone.rows.findIndex(({ seq }) => seq === first)
-    if (at > 0) gone.count += at
-  }
-  gone.first = first
-  gone.rows = entries
-  return gone.count
 }
 
 const EventRow = ({ entry, top, chosen }: { entry: Entry; top: number; chosen: boolean }): JSX.Element => {

@@ -1,5 +1,6 @@
 import type { JSX } from 'preact'
 import type { Json } from '../../protocol/actors.ts'
+import { count } from '../format.ts'
 import { type Change, changesBetween } from '../state/difference.ts'
 
 /**
@@ -8,6 +9,7 @@ import { type Change, changesBetween } from '../state/difference.ts'
  */
 const most = 100
 const openUntil = 2
+const mostChars = 200
 
 export const JsonTree = ({ value, before }: { value: Json | undefined; before?: Json | undefined }): JSX.Element => {
   const changes = before === undefined ? new Map<string, Change>() : changesBetween(before, value)
@@ -109,11 +111,16 @@ const Leaf = ({ value, old }: { value: Json | undefined; old?: boolean }): JSX.E
   return <span class={`json-other${look}`}>{String(value)}</span>
 }
 
+const truncated = ({ value, by, more }: Readonly<Record<string, Json>>): string =>
+  typeof value === 'string'
+    ? `${value.slice(0, mostChars)}… ${count(Number(more) + Math.max(0, value.length - mostChars))} more`
+    : `… left out: ${String(by)}`
+
 /** Values that JSON cannot say, in words. */
 const tagged = (value: object): string => {
   const { $, ...rest } = value as Record<string, Json>
   if ($ === undefined) return Array.isArray(value) ? `[${value.length}]` : JSON.stringify(value).slice(0, 80)
-  if ($ === 'truncated') return `… left out: ${String(rest['by'])}`
+  if ($ === 'truncated') return truncated(rest)
   if ($ === 'circular') return `↑ ${String(rest['path'])}`
   if ($ === 'actor') return `actor ${String(rest['id'])}`
   if ($ === 'threw') return `threw ${String(rest['message'])}`

@@ -64,10 +64,10 @@ export const ParkedTab = (): JSX.Element => {
 }
 
 const None = (): JSX.Element => {
-  const filtered = parkedSource.value !== '' || parkedType.value !== '' || parkedCode.value !== ''
+  const some = Object.values(parked.value?.counts ?? {}).some((each) => each > 0)
   return (
     <div class="empty">
-      <p>{filtered ? 'No parked event matches.' : 'Nothing is parked.'}</p>
+      <p>{some ? 'No parked event matches.' : 'Nothing is parked.'}</p>
       <p class="faint">An event whose attempts are used up is put here with its errors, until somebody decides.</p>
     </div>
   )

@@ -11,10 +11,10 @@ import { severity } from '../words.ts'
 const weight = { bad: 0, warn: 1, busy: 2, good: 2, quiet: 3 } as const
 const mostCards = 8
 
-/** A card a source, those in trouble first. */
+/** A card a source, those in trouble first. A drain has a list of its own. */
 export const Rail = (): JSX.Element | null => {
   const current = status.value
-  if (current === undefined) return null
+  if (current === undefined || current.drain !== undefined) return null
   const sources = Object.entries(current.sources)
   const sorted = sources.toSorted(([, one], [, other]) => weight[severity(one)] - weight[severity(other)])
   return (
@@ -62,7 +62,7 @@ const Card = ({ name, source }: { name: string; source: SourceView }): JSX.Eleme
           </button>
         )}
         {source.reconnects > 0 && (
-          <span class="faint" title="connections that failed or were lost since the start">
+          <span class="faint tries" title="connections that failed or were lost since the start">
             ↻ {count(source.reconnects)}
           </span>
         )}
@@ -70,7 +70,7 @@ const Card = ({ name, source }: { name: string; source: SourceView }): JSX.Eleme
       <div class="row">
         <Credit inFlight={inFlight} credit={credit} />
         <span class="grow" />
-        <span class="numbers">{rate(sourceRate(history, name))}/s</span>
+        <span class="numbers rate">{rate(sourceRate(history, name))}/s</span>
       </div>
     </article>
   )

@@ -5,6 +5,7 @@ import { selectedSeq } from '../state/address.ts'
 import { notify } from '../state/commands.ts'
 import { selectedEntry } from '../state/events.ts'
 import { actors, now, select, selected, snapshots } from '../state/store.ts'
+import { summaryOf } from '../state/summary.ts'
 import { Charts } from './Charts.tsx'
 import { JsonTree } from './JsonTree.tsx'
 
@@ -82,6 +83,7 @@ const EventDetail = (): JSX.Element | null => {
   const entry = selectedEntry.value
   if (entry === undefined) return null
   const { type, at, failed, payload, sessionId, sourceId, transitions, seq } = entry
+  const { about } = summaryOf(payload, '')
   return (
     <section class="event-detail" aria-label="Event">
       <div class="pane-head">
@@ -113,6 +115,7 @@ const EventDetail = (): JSX.Element | null => {
           {actions.length > 0 && <span class="faint"> / {actions.join(', ')}</span>}
         </p>
       ))}
+      {about !== undefined && <p class="about">{about}</p>}
       <JsonTree value={payload} />
     </section>
   )

@@ -98,7 +98,7 @@ const Row = ({ name, source, top }: { name: string; source: SourceView; top: num
             class="small"
             disabled={!mayOperate.value}
             title="Reads its secrets again from where they stand"
-            aria-label={`Read the secrets of ${name} again`}
+            aria-label={`Secret: read those of ${name} again`}
             onClick={() => void command({ name: 'rotateSecret', source: name }, `${name} has read its secrets again`)}
           >
             Secret

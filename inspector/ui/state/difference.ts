@@ -28,13 +28,16 @@ const compare = (
   if (before === after || depth > deepest || changes.size >= most) return
   if (before === undefined) changes.set(path, { kind: 'added', before })
   else if (after === undefined) changes.set(path, { kind: 'removed', before })
-  else if (isBranch(before) && isBranch(after) && Array.isArray(before) === Array.isArray(after)) {
+  else if (isBranch(before) && isBranch(after) && kindOf(before) === kindOf(after)) {
     const [old, current] = [before as Record<string, Json>, after as Record<string, Json>]
     for (const key of new Set([...Object.keys(old), ...Object.keys(current)])) {
       compare(old[key], current[key], `${path}.${key}`, depth + 1, changes)
     }
   } else changes.set(path, { kind: 'changed', before })
 }
+
+/** A list, an object, or what a tagged value stands for. */
+const kindOf = (value: object): unknown => (Array.isArray(value) ? 'list' : '$' in value ? value.$ : 'object')
 
 const isBranch = (value: Json): value is Exclude<Json, string | number | boolean | null> =>
   typeof value === 'object' && value !== null

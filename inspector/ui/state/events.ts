@@ -53,6 +53,9 @@ export const shown = computed((): readonly Entry[] => {
   return lastShown
 })
 
+/** How many rows have vanished at the top of `shown` so far; only its changes matter. */
+export const goneRows = (): number => view.gone
+
 export const selectedEntry = computed((): Entry | undefined => {
   const seq = selectedSeq.value
   if (seq === undefined) return undefined

@@ -1,8 +1,8 @@
 import type { ErrorMessage, EventMessage, GapMessage, Json, Message, TransitionMessage } from '../../protocol/actors.ts'
 
 /**
- * What has been seen, oldest first, at most `keep` entries. An entry is an event, the death of an actor, or a time in
- * which nobody looked; the transitions that an event caused hang on it.
+ * What has been seen, oldest first: the newest `keep` entries, and as many failures before them. An entry is an event,
+ * the death of an actor, or a time in which nobody looked; the transitions that an event caused hang on it.
  */
 export interface Entry {
   readonly seq: number
@@ -21,6 +21,8 @@ export interface Entry {
 
 export interface Log {
   readonly entries: readonly Entry[]
+  /** Before this one there are only failures. */
+  readonly completeFrom: number
   /** Entries ever added, those that have been dropped since included. */
   readonly received: number
   /** What the server left out because there was too much of it. */
@@ -32,6 +34,8 @@ export interface Log {
 
 export const createLog = (keep: number): Log => {
   let entries: Entry[] = []
+  let failuresBefore = 0
+  let completeFrom = 0
   let received = 0
   let sampledOut = 0
   let lastSeq = 0
@@ -42,12 +46,23 @@ export const createLog = (keep: number): Log => {
     entries.push(entry)
     received += 1
     newest.set(entry.sessionId, entry)
-    if (entries.length >= keep * 1.2) entries = entries.slice(-keep)
+    if (entries.length - failuresBefore >= keep * 1.2) shorten()
+  }
+
+  const shorten = (): void => {
+    const failures = entries.slice(0, -keep).filter(({ failed }) => failed)
+    const rest = entries.slice(-keep)
+    failuresBefore = Math.min(keep, failures.length)
+    completeFrom = rest[0]?.seq ?? 0
+    entries = [...failures.slice(-keep), ...rest]
   }
 
   return {
     get entries() {
       return entries
+    },
+    get completeFrom() {
+      return completeFrom
     },
     get received() {
       return received
@@ -71,6 +86,8 @@ export const createLog = (keep: number): Log => {
     },
     clear: () => {
       entries = []
+      failuresBefore = 0
+      completeFrom = 0
       received = 0
       sampledOut = 0
       lastSeq = 0
@@ -125,15 +142,21 @@ export interface View {
   /** @returns true when the list is another one now */
   update(log: Log, filter: Filter): boolean
   readonly entries: readonly Entry[]
+  /** How many have vanished from the list so far for their age; only its changes matter. */
+  readonly gone: number
 }
 
 export const createView = (): View => {
   let entries: Entry[] = []
   let used: Filter | undefined
   let upTo = 0
+  let gone = 0
   return {
     get entries() {
       return entries
+    },
+    get gone() {
+      return gone
     },
     update: (log, filter) => {
       const same = used !== undefined && sameFilter(used, filter)
@@ -143,6 +166,7 @@ export const createView = (): View => {
       }
       used = filter
       const oldest = log.entries[0]?.seq ?? Number.POSITIVE_INFINITY
+      const isThere = ({ seq, failed }: Entry): boolean => seq >= log.completeFrom || (failed && seq >= oldest)
       const added: Entry[] = []
       for (let i = log.entries.length - 1; i >= 0; i--) {
         const entry = log.entries[i]
@@ -150,10 +174,10 @@ export const createView = (): View => {
         if (passes(entry, filter)) added.push(entry)
       }
       upTo = log.entries.at(-1)?.seq ?? 0
-      const stale = entries.findIndex(({ seq }) => seq >= oldest)
-      const dropped = stale === -1 ? entries.length : stale
-      if (same && added.length === 0 && dropped === 0) return false
-      entries = [...(dropped > 0 ? entries.slice(dropped) : entries), ...added.reverse()]
+      const left = entries.every(isThere) ? entries : entries.filter(isThere)
+      if (same && added.length === 0 && left === entries) return false
+      gone += entries.length - left.length
+      entries = [...left, ...added.reverse()]
       return true
     },
   }

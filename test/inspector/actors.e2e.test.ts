@@ -1,0 +1,260 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { assign, createActor, createMachine, setup } from 'xstate'
+import type { InspectorHost } from '../../inspector/host.ts'
+import type { SourceView } from '../../inspector/protocol/controller.ts'
+import type { ServerMessage } from '../../inspector/protocol.ts'
+import { startChromium, type TestBrowser } from '../support/chromium.ts'
+import { until } from '../support/until.ts'
+import { answerTo, closeCode, nodes } from './inPage.ts'
+import { counting, inspected, stopAll } from './support.ts'
+import { longestTaskMs } from './tasks.ts'
+import { type Visit, visit } from './visit.ts'
+
+/** Any actors of XState 5, many of them, busy ones and odd ones, looked at in a browser. */
+let chromium: TestBrowser
+
+beforeAll(async () => {
+  chromium = await startChromium()
+}, 120_000)
+afterEach(stopAll)
+afterAll(() => chromium?.stop())
+
+const look = async (page: string, query = ''): Promise<Visit> => {
+  const seen = await visit(chromium.browser, page + query)
+  await seen.page.locator('[data-link=live]').waitFor()
+  return seen
+}
+
+const heard = <Type extends ServerMessage['type']>({ frames }: Visit, type: Type) =>
+  frames
+    .filter((frame) => frame.startsWith(`{"type":"${type}"`))
+    .map((frame) => JSON.parse(frame) as Extract<ServerMessage, { type: Type }>)
+
+const step = createMachine({
+  id: 'step',
+  initial: 'working',
+  states: { working: { on: { end: 'ended' } }, ended: { type: 'final' } },
+})
+
+/** Has as many children as it is told to, and ends them when it is told to. */
+const parent = setup({
+  types: {
+    events: {} as
+      | { type: 'begin'; from: number; count: number }
+      | { type: 'end'; id: string }
+      | { type: 'xstate.done.actor.*' },
+  },
+  actors: { step },
+}).createMachine({
+  id: 'parent',
+  context: {},
+  on: {
+    begin: {
+      actions: assign(({ event, spawn }) => {
+        for (let i = event.from; i < event.from + event.count; i++) spawn('step', { id: `step-${i}` })
+        return {}
+      }),
+    },
+    end: { actions: ({ event, self }) => self.getSnapshot().children[event.id]?.send({ type: 'end' }) },
+    'xstate.done.actor.*': {},
+  },
+})
+
+const family = () => createActor(createMachine({ id: 'family', invoke: { id: 'parent', src: parent } })).start()
+
+test('100 short-lived actors come and go below their parent, are folded when they have ended, and the document stays small', async () => {
+  const actor = family()
+  const { page } = await inspected(actor)
+  await using seen = await look(page)
+  const child = actor.getSnapshot().children['parent']
+  child?.send({ type: 'begin', from: 0, count: 100 })
+  const rows = seen.page.locator('[data-actor^=step-]')
+  await rows.first().waitFor()
+  await seen.page.locator('.tree .faint', { hasText: /^102$/ }).waitFor()
+  for (const row of await rows.all()) expect(await row.getAttribute('aria-level')).toBe('3')
+  expect(await seen.page.evaluate(nodes)).toBeLessThan(2_000)
+  for (let i = 0; i < 100; i++) child?.send({ type: 'end', id: `step-${i}` })
+  const ended = seen.page.locator('.tree-row.ended')
+  await until(async () => (await ended.innerText()).endsWith('100'))
+  expect(await rows.count()).toBe(0)
+  await ended.getByRole('button').click()
+  await rows.first().waitFor()
+  expect(await rows.first().innerText()).toContain('done')
+  expect(await seen.page.evaluate(nodes)).toBeLessThan(2_000)
+})
+
+test('5,000 events/s for 10 s: no task over 200 ms, few rows, kept and sampled out add up, every failure is there, a search finds exactly its rows', async () => {
+  const actor = counting()
+  const { page } = await inspected(actor)
+  await using seen = await look(page)
+  await until(() => heard(seen, 'hello').length === 2)
+  const total = 50_000
+  const failures = total / 500
+  const send = (no: number): void =>
+    actor.send({ type: 'add', by: `needle-${no}`, ...(no % 500 === 250 ? { error: `broken-${no}` } : {}) })
+  const { longestMs } = await longestTaskMs(chromium.browser, seen.page, async () => {
+    const began = performance.now()
+    for (let no = 0; no < total; await sleep(5)) {
+      for (const due = Math.min(total, (performance.now() - began) * 5); no < due; no++) send(no)
+    }
+  })
+  expect(longestMs).toBeLessThan(200)
+  const counts = seen.page.locator('.counts')
+  const number = async (name: string): Promise<number> => Number(await counts.getAttribute(`data-${name}`))
+  // Each event is one message, and the transition that it made fire another one.
+  const messages = () => heard(seen, 'batch').flatMap(({ msgs }) => msgs)
+  const sampledOut = () => heard(seen, 'batch').reduce((sum, batch) => sum + batch.sampledOut, 0)
+  const arrived = () => messages().filter(({ type }) => type === '@xstate.event' || type === 'transition').length
+  await until(() => arrived() + sampledOut() === 2 * total)
+  expect(sampledOut()).toBeGreaterThan(0)
+  await until(async () => (await number('sampled')) === sampledOut())
+  expect(await number('received')).toBe(messages().filter(({ type }) => type === '@xstate.event').length)
+
+  const rows = seen.page.locator('[data-seq]')
+  expect(await rows.count()).toBeLessThan(200)
+  const shown = async (): Promise<number> => Number((await counts.innerText()).replaceAll(',', '').split(' ')[0])
+  await seen.page.getByLabel('failed only').check()
+  await until(async () => (await shown()) === failures)
+  await seen.page.getByLabel('failed only').uncheck()
+  const last = messages().findLast((message) => message.type === '@xstate.event')
+  const needle = last?.type === '@xstate.event' ? String(last.event['by']) : ''
+  await seen.page.locator('#search').fill(`"${needle}"`)
+  await until(async () => (await shown()) === 1)
+  expect(await rows.first().innerText()).toContain(needle)
+})
+
+test('with 1,000 actors and 1,000 sources the tree, the tables and the chart stay usable', async () => {
+  const actor = family()
+  actor.getSnapshot().children['parent']?.send({ type: 'begin', from: 0, count: 998 })
+  const { page } = await inspected(actor, { service: crowd })
+  const { result: seen, longestMs } = await longestTaskMs(chromium.browser, undefined, async () => look(page))
+  try {
+    await seen.page.getByLabel('Filter the actors').fill('step-777')
+    await seen.page.locator('[data-actor=step-777] .actor').click()
+    await seen.page.locator('.state.on[data-path=working]').waitFor({ timeout: 60_000 })
+    actor.getSnapshot().children['parent']?.send({ type: 'end', id: 'step-777' })
+    await seen.page.locator('.state.on[data-path=ended]').waitFor()
+    await seen.page.getByRole('tab', { name: 'Sources' }).click()
+    await seen.page.getByLabel('Filter the sources').fill('source-640')
+    await until(async () => (await seen.page.locator('.source-row').count()) === 1)
+    expect(await seen.page.locator('.source-row').innerText()).toContain('source-640')
+    expect((await seen.findings())[0]).toMatch(/^source-3 is stuck/)
+    expect(await seen.page.evaluate(nodes)).toBeLessThan(2_000)
+    expect(longestMs).toBeLessThan(500)
+  } finally {
+    await seen[Symbol.asyncDispose]()
+  }
+})
+
+/** A controller with 1,000 sources, of which one is stuck. */
+const crowd: InspectorHost = {
+  commands: ['pause', 'resume'],
+  control: async () => undefined,
+  parked: async () => ({ events: [], counts: {} }),
+  parkedEvent: async () => undefined,
+  status: async () => {
+    const now = new Date().toISOString()
+    const source = (no: number): SourceView => ({
+      kind: 'queue',
+      driver: 'rabbitmq',
+      state: no === 3 ? 'stalled' : 'listening',
+      stateSince: now,
+      accepted: no,
+      settled: no,
+      inFlight: 0,
+      parked: 0,
+      credit: 32,
+      reconnects: 0,
+    })
+    return {
+      name: 'crowd',
+      version: '1.0.0',
+      pid: process.pid,
+      state: 'running',
+      startedAt: now,
+      sources: Object.fromEntries(Array.from({ length: 1_000 }, (_, no) => [`source-${no}`, source(no)])),
+      journal: { state: 'up' },
+      jobs: { running: 0, waiting: 0, list: [], long: [] },
+      locks: {},
+    }
+  },
+}
+
+test('cycles, BigInts, getters that throw, a megabyte and hostile frames: it is shown as what it is, and everything goes on', async () => {
+  const actor = counting()
+  const { page } = await inspected(actor)
+  await using seen = await look(page)
+  const cycle: Record<string, unknown> = { big: 10n ** 30n, megabyte: 'x'.repeat(1_048_576) }
+  cycle['self'] = cycle
+  Object.defineProperty(cycle, 'thrower', {
+    enumerable: true,
+    get: () => {
+      throw new Error('not now')
+    },
+  })
+  actor.send({ type: 'hold', held: cycle })
+  const snapshot = seen.page.getByLabel('Snapshot', { exact: true })
+  await until(async () => (await snapshot.innerText()).includes('threw not now'))
+  for (const part of [`1${'0'.repeat(30)}n`, '↑ held', 'xxx… 1,0']) expect(await snapshot.innerText()).toContain(part)
+
+  for (const frame of ['{', '[]', '{"type":"watch"}', '{"type":"send","id":"1"}', 'x'.repeat(70_000)]) {
+    expect([0, 1009]).toContain(await seen.page.evaluate(closeCode, frame))
+  }
+  const before = actor.getSnapshot().context.count
+  const calm = until(
+    () => heard(seen, 'stats').some(({ loopGapMs, seen: { events } }) => events > 5 && loopGapMs < 50),
+    60_000,
+  )
+  const held = setInterval(() => actor.send({ type: 'add', by: cycle }), 20)
+  try {
+    await calm
+  } finally {
+    clearInterval(held)
+  }
+  expect(actor.getSnapshot().context.count).toBeGreaterThan(before + 5)
+})
+
+test('what is sent by hand has its effect, an ack and an audit line; bad JSON, xstate.* and an unknown actor are refused', async () => {
+  const actor = counting()
+  const lines: string[] = []
+  const log = { info: (fields: object) => void lines.push(JSON.stringify(fields)), warn: () => undefined }
+  const { page } = await inspected(actor, { log })
+  await using seen = await look(page)
+  await seen.page.getByRole('button', { name: 'Send an event…' }).click()
+  const send = async (type: string, payload: string): Promise<void> => {
+    await seen.page.getByLabel('Send', { exact: true }).fill(type)
+    await seen.page.getByLabel('Payload', { exact: true }).fill(payload)
+    await seen.page.getByRole('button', { name: 'Send', exact: true }).click()
+  }
+  const problem = (text: string) => seen.page.getByRole('alert').filter({ hasText: text }).waitFor()
+  await send('add', '{ "by": ')
+  await problem('not a JSON object')
+  await send('xstate.stop', '')
+  await problem('are not sent')
+  expect(actor.getSnapshot().context.count).toBe(0)
+  await send('add', '{ "by": 1 }')
+  await seen.page.getByText('add was sent to counting').waitFor()
+  expect(actor.getSnapshot().context.count).toBe(1)
+  expect(lines.filter((line) => line.includes('"send"'))).toEqual([expect.stringContaining('"event":"add"')])
+  expect(lines.join()).not.toContain('"by":1')
+  const late = { type: 'send', id: '1', sessionId: 'x:404', event: { type: 'add' } }
+  expect(await seen.page.evaluate(answerTo, JSON.stringify(late))).toContain('NO_ACTOR')
+  expect(actor.getSnapshot().context.count).toBe(1)
+})
+
+test('a tab that is hidden watches nothing, and one that is closed leaves no observer', async () => {
+  const { page, inspector } = await inspected(counting())
+  {
+    await using seen = await look(page)
+    await until(() => inspector.observers() === 1)
+    const hide = (hidden: boolean) =>
+      seen.page.evaluate(`Object.defineProperty(document, 'hidden', { configurable: true, get: () => ${hidden} });
+        document.dispatchEvent(new Event('visibilitychange'))`)
+    await hide(true)
+    await until(() => inspector.observers() === 0)
+    await hide(false)
+    await until(() => inspector.observers() === 1)
+  }
+  await until(() => inspector.observers() === 0 && inspector.viewers() === 0)
+})
