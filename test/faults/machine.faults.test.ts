@@ -2,7 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Admin } from '@platformatic/kafka'
 import { expect } from 'vitest'
+import { createKafkaPublisher } from '../../actors/kafka/publisher.ts'
 import type { Status } from '../../src/status.ts'
 import { createWorld } from '../e2e/lifecycle.harness.ts'
 import { startKafkaServer } from '../support/kafkaServer.ts'
@@ -187,9 +189,9 @@ row(
 
 row(
   18,
-  'the Kafka broker is frozen for 15 s, and restarted',
-  { expected: 'resumes ≤ 10 s; lost 0', N: { frozenMs: 15_000 }, minutes: { N: 5 } },
-  async ({ frozenMs }, { measured }) => {
+  'the Kafka broker is frozen for 15 s, restarted, and down for 32 s; its topic gets more partitions',
+  { expected: 'resumes ≤ 10 s; lost 0', N: { frozenMs: 15_000, downMs: 32_000 }, minutes: { N: 6 } },
+  async ({ frozenMs, downMs }, { measured }) => {
     const server = await startKafkaServer()
     try {
       await using world = await createWorld({ kafkaBrokers: server.url })
@@ -213,13 +215,36 @@ row(
       await sleep(2_000)
       await server.restart()
       const afterRestartMs = await resumed()
+      const admin = new Admin({ clientId: 'test', bootstrapBrokers: [server.url] })
+      const assignments = [1, 1, 1].map((id) => ({ brokerIds: [id] }))
+      await admin.createPartitions({ topics: [{ name: world.name, count: 6, assignments }] })
+      await admin.close()
+      const publisher = createKafkaPublisher([server.url])
+      const headers = { 'content-type': 'application/json', ce_specversion: '1.0', ce_source: 'test', ce_type: 'plain' }
+      const added = { value: '{"id":"record-added"}', partition: 5, headers: { ...headers, ce_id: 'record-added' } }
+      await until(() => world.ledger.send('record-added', () => publisher.publish(world.name, [added])), 30_000)
+      await publisher.close()
+      await until(async () => (await effectsOf(world, 'record-added')) === 1, 60_000)
+      await server.kill()
+      await sleep(downMs)
+      await server.restart()
+      const afterDownMs = await resumed()
       await load.stop()
       const { reconnects } = (await world.admin<Status>('/status')).sources['log'] ?? {}
       const verdict = await settled(world, 60_000)
-      measured({ frozenMs, afterFreezeMs, afterRestartMs, reconnects: reconnects ?? 0, ...verdict })
+      measured({
+        frozenMs,
+        afterFreezeMs,
+        afterRestartMs,
+        downMs,
+        afterDownMs,
+        reconnects: reconnects ?? 0,
+        ...verdict,
+      })
       await drained(controller)
       expect(afterFreezeMs).toBeLessThanOrEqual(10_000)
       expect(afterRestartMs).toBeLessThanOrEqual(10_000)
+      expect(afterDownMs).toBeLessThanOrEqual(10_000)
     } finally {
       await server.stop()
     }
