@@ -103,17 +103,17 @@ row(
   },
   async ({ deploys, perSecond }, { measured, progress }) => {
     await using world = await createWorld()
-    const replicas = await Promise.all(
-      [
-        { port: world.port, adminPort: world.adminPort },
-        { port: await freePort(), adminPort: await freePort() },
-      ].map(async ({ port, adminPort }) => {
-        const ports = { PORT: String(port), KOKSMAT_ADMIN_PORT: String(adminPort) }
-        // What is refused for want of credit is another matter.
-        const env = { ...ports, KOKSMAT_PRE_STOP_DELAY: '1s', LIFECYCLE_HOOK_CREDIT: '5000' }
-        return { port, readyz: `http://127.0.0.1:${adminPort}/readyz`, env, controller: await world.start(env) }
-      }),
-    )
+    const replicas = []
+    for (const [port, adminPort] of [
+      [world.port, world.adminPort],
+      [await freePort(), await freePort()],
+    ] as const) {
+      const ports = { PORT: String(port), KOKSMAT_ADMIN_PORT: String(adminPort) }
+      // What is refused for want of credit is another matter.
+      const env = { ...ports, KOKSMAT_PRE_STOP_DELAY: '1s', LIFECYCLE_HOOK_CREDIT: '5000' }
+      const readyz = `http://127.0.0.1:${adminPort}/readyz`
+      replicas.push({ port, readyz, env, controller: await world.start(env) })
+    }
     await using balancer = await tcpBalancer(replicas)
     await until(() => balancer.ready().length === 2, 30_000)
     const posts = postSteadily(balancer.port, perSecond, world.ledger.send)
