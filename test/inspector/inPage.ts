@@ -118,3 +118,7 @@ export const opens = (address: string): Promise<boolean> =>
     socket.onopen = () => resolve(true)
     socket.onerror = () => resolve(false)
   })
+
+/** Resolves when what has changed so far is on the screen. */
+export const drawn = (): Promise<unknown> =>
+  new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))

@@ -100,6 +100,7 @@ test('a source that is paused on the page is lit in its chart within 300 ms, and
 
 test('under load: the rate is shown, the list has few rows in the document, and stands still when it is told to', async () => {
   await using seen = await look()
+  await seen.page.locator('[data-chart]').waitFor()
   const load = ordersUntilStopped()
   try {
     const rate = seen.page.locator('[data-source=orders] .rate')
@@ -285,6 +286,7 @@ test('stalled: which source is stuck, since when, on which event, and what to pr
 test('draining wants its word typed, and shows how far it is, what is left and how long it may take', async () => {
   await using seen = await look('', { expected: /ERR_CONNECTION_REFUSED|WebSocket connection/ })
   const { page } = seen
+  await page.locator('[data-chart]').waitFor()
   await page.getByRole('button', { name: 'Drain…' }).click()
   await page.getByLabel('Type drain to go on').fill('drain')
   await page.getByRole('dialog').getByRole('button', { name: 'Drain' }).click()

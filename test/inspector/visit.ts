@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import axe from 'axe-core'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { expect } from 'vitest'
-import { runAxe } from './inPage.ts'
+import { drawn, runAxe } from './inPage.ts'
 
 /** Somebody who looks at an inspector: a tab of the browser with a profile of its own. */
 export interface Visit extends AsyncDisposable {
@@ -57,7 +57,9 @@ export const visit = async (
     frames,
     findings: () => page.locator('.finding p').allInnerTexts(),
     picture: async (name) => {
-      if (process.env['PICTURES'] !== undefined) writeFileSync(join(pictures, `${name}.png`), await page.screenshot())
+      if (process.env['PICTURES'] === undefined) return
+      await page.evaluate(drawn)
+      writeFileSync(join(pictures, `${name}.png`), await page.screenshot())
     },
     [Symbol.asyncDispose]: async () => {
       await context.close()
