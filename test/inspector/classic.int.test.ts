@@ -1,15 +1,12 @@
-import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { createActor, createMachine, raise } from 'xstate'
-import { startProcess } from '../support/processDriver.ts'
 import { until } from '../support/until.ts'
 import { counting, inspected, stopAll } from './support.ts'
 
 /**
- * The real receiver of @xstate/inspect 0.8. It accepts XState 4 only, so both live in a folder of their own, with a lock
- * of their own, and are installed there when they are missing.
+ * The real receiver of @xstate/inspect 0.8. It accepts XState 4 only, so both live in a workspace of their own.
  */
 const workspace = join(import.meta.dirname, 'classic')
 
@@ -31,16 +28,11 @@ interface Receiver {
 let createWebSocketReceiver: (options: { server: string }) => Receiver
 
 beforeAll(async () => {
-  if (!existsSync(join(workspace, 'node_modules', '@xstate', 'inspect'))) {
-    const args = ['ci', '--no-audit', '--no-fund']
-    await using npm = startProcess(args, { command: 'npm', cwd: workspace })
-    expect((await npm.exit).code, npm.output()).toBe(0)
-  }
   const load = createRequire(join(workspace, 'package.json'))
   ;({ createWebSocketReceiver } = load('@xstate/inspect') as {
     createWebSocketReceiver: typeof createWebSocketReceiver
   })
-}, 120_000)
+})
 
 afterEach(stopAll)
 
