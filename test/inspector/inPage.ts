@@ -44,6 +44,13 @@ export const drawnChart = (): {
     const { x, y } = svg?.getBoundingClientRect() ?? { x: 0, y: 0 }
     return { name, left: left - x, top: top - y, right: right - x, bottom: bottom - y }
   }
+  /** Around a frame and its text, which may stick out. */
+  const around = (elements: readonly Element[], name: string): Box => {
+    const boxes = elements.map((element) => boxOf(element, name))
+    const [left, top] = [Math.min(...boxes.map((box) => box.left)), Math.min(...boxes.map((box) => box.top))]
+    const [right, bottom] = [Math.max(...boxes.map((box) => box.right)), Math.max(...boxes.map((box) => box.bottom))]
+    return { name, left, top, right, bottom }
+  }
   return {
     hash: svg?.getAttribute('data-chart') ?? '',
     paths: all('[data-path]').map(({ dataset }) => dataset['path'] ?? ''),
@@ -52,10 +59,11 @@ export const drawnChart = (): {
       const body = state.querySelector(':scope > .body') ?? state
       const head = state.querySelector(':scope > .head')
       const name = `state ${state.dataset['path']}`
-      return { ...boxOf(body, name), textBottom: boxOf(head ?? body, name).bottom }
+      const box = around([body, ...state.querySelectorAll(':scope > text, :scope > g > text')], name)
+      return { ...box, textBottom: boxOf(head ?? body, name).bottom }
     }),
     labels: [
-      ...all('.edge').map((edge) => boxOf(edge.querySelector('.label') ?? edge, `label ${edge.textContent}`)),
+      ...all('.edge').map((edge) => around([...edge.querySelectorAll('.label, text')], `label ${edge.textContent}`)),
       ...all('.mark > .dot, .mark > .pill').map((mark, i) => boxOf(mark, `mark ${i}`)),
     ],
     on: all('.state.on').map(({ dataset }) => dataset['path'] ?? ''),
