@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connect } from 'amqplib'
 import { Pool } from 'pg'
 import { inject } from 'vitest'
 import { createRabbitmqPublisher } from '../../../actors/rabbitmq/publisher.ts'
 import { freePort } from '../../support/freePort.ts'
+import { guarded } from '../../support/guarded.ts'
 import { type DrivenProcess, startProcess } from '../../support/processDriver.ts'
 import { type TcpProxy, tcpProxy } from '../../support/tcpProxy.ts'
 import { until } from '../../support/until.ts'
@@ -35,7 +35,8 @@ export const openShop = async (
   servers = { database: inject('databaseUrl'), amqp: inject('amqpUrl') },
 ): Promise<Shop> => {
   const name = `shop_${randomBytes(4).toString('hex')}`
-  const folder = mkdtempSync(join(tmpdir(), 'koksmat-shop-'))
+  const home = guarded('shop')
+  const { folder } = home
   const [port, adminPort] = [await freePort(), await freePort()]
   const database = new Pool({ connectionString: servers.database, max: 2 })
   await database.query(`create schema ${name};
@@ -97,7 +98,7 @@ export const openShop = async (
       await connection.close()
       await database.query(`drop schema if exists ${name}, ${name}_journal cascade`)
       await database.end()
-      rmSync(folder, { recursive: true, force: true })
+      await home.end()
     },
   }
 }
