@@ -8,7 +8,7 @@ interface FakeOptions {
   readonly events: number
   /** Events of a batch (default 100). */
   readonly batchSize?: number
-  /** Of the first batch; later ones replace what was settled, so that so many wait. */
+  /** So many come in the first turn; what comes later replaces what was settled, so that so many wait. */
   readonly first?: number
   /** At most one batch in this time. */
   readonly everyMs?: number
@@ -38,10 +38,13 @@ export const createFakeDriver = ({
     const bring = (): void => {
       turn = undefined
       if (!consuming) return
-      const size = Math.min(next === 0 ? first : batchSize, events - next)
-      const batch = Array.from({ length: size }, () => deliveryOf(host.source, ++next, more))
-      inFlight += size
-      host.deliver(batch)
+      const until = Math.min(next + (next === 0 ? first : batchSize), events)
+      while (next < until) {
+        const size = Math.min(batchSize, until - next)
+        const batch = Array.from({ length: size }, () => deliveryOf(host.source, ++next, more))
+        inFlight += size
+        host.deliver(batch)
+      }
       look()
     }
     const end = async (): Promise<void> => {

@@ -8,18 +8,22 @@ export const measure = async (events: number, run: Run): Promise<Measured> => {
     peak = Math.max(peak, process.memoryUsage.rss())
   }
   const sampler = setInterval(sample, sampleMs)
-  const cpuBefore = process.cpuUsage()
-  const startedAt = performance.now()
+  const stop = stopwatch()
   const told = await run.go()
-  const seconds = (performance.now() - startedAt) / 1_000
-  const { user, system } = process.cpuUsage(cpuBefore)
+  const took = stop(events)
   clearInterval(sampler)
   sample()
-  return {
-    perSecond: events / seconds,
-    cpuMicrosPerEvent: (user + system) / events,
-    peakMegabytes: peak / 2 ** 20,
-    ...told,
+  return { ...took, peakMegabytes: peak / 2 ** 20, ...told }
+}
+
+/** Begins now; what it gives tells what so many events took until then. */
+export const stopwatch = (): ((events: number) => Pick<Measured, 'perSecond' | 'cpuMicrosPerEvent'>) => {
+  const cpuBefore = process.cpuUsage()
+  const startedAt = performance.now()
+  return (events) => {
+    const seconds = (performance.now() - startedAt) / 1_000
+    const { user, system } = process.cpuUsage(cpuBefore)
+    return { perSecond: events / seconds, cpuMicrosPerEvent: (user + system) / events }
   }
 }
 
