@@ -176,7 +176,7 @@ row(
       for (const kind of ['reset', 'halfOpen'] as const) {
         await sleep(5_500)
         const before = await until(listener)
-        if (kind === 'halfOpen') expect(proxy.mute(/listen "/)).toBe(1)
+        if (kind === 'halfOpen') expect(proxy.mute(/listen "/)).toBeGreaterThan(0)
         else await world.database.query('select pg_terminate_backend($1)', [before])
         const cutAt = performance.now()
         slowest[`${kind}Ms`] = Math.max(slowest[`${kind}Ms`], await pickedMs())
@@ -197,31 +197,31 @@ row(
   19,
   'Postgres is restarted every 5-10 s, down 0-2 s',
   {
-    expected: '503 ≤ 2.5 s, never a hang; ready again ≤ 2 s after it answers; lost 0',
-    P: { restarts: 3 },
-    N: { restarts: 40 },
+    expected: '503 ≤ 2.5 s, never a hang; handling again ≤ 2 s after it answers; lost 0',
+    P: { restarts: 3, withinMs: 10_000 },
+    N: { restarts: 40, withinMs: 2_000 },
     minutes: { N: 10 },
   },
-  async ({ restarts }, { measured, progress }) => {
+  async ({ restarts, withinMs }, { measured, progress }) => {
     const load = world.load()
     const hooks = postWebhooks('restart')
     const resumedMs: number[] = []
+    const starts = new Set<string>()
     for (let restart = 1; restart <= restarts; restart++) {
       await sleep(5_000 + Math.random() * 3_000)
-      const effects = await effectsOf(world)
-      const down = until(async () => (await world.probe('/readyz')) === 503, 5_000)
       if (restart % 2 === 1) {
         await server.kill()
         await sleep(Math.random() * 2_000)
       }
       await server.restart()
-      await down
       await until(() => answers.postgres(server.url))
       const answersAt = performance.now()
-      await world.ready()
+      const effects = await until(() => effectsOf(world))
+      await until(async () => (await effectsOf(world)) > effects && (await world.probe('/readyz')) === 200, 30_000)
       resumedMs.push(performance.now() - answersAt)
-      await until(async () => (await effectsOf(world)) > effects)
-      progress(`restart ${restart} of ${restarts}: ready again after ${Math.round(resumedMs.at(-1) ?? 0)} ms`)
+      const { rows } = await world.database.query<{ start: string }>('select pg_postmaster_start_time()::text as start')
+      starts.add(rows[0]?.start ?? '')
+      progress(`restart ${restart} of ${restarts}: handling again after ${Math.round(resumedMs.at(-1) ?? 0)} ms`)
     }
     await load.stop()
     const answered = await hooks.stop()
@@ -231,7 +231,8 @@ row(
     measured({ restarts, ...answered, slowestResumeMs, parked, ...verdict })
     expect(Object.keys(hooks.statuses)).toEqual(['202', '503'])
     expect(answered.slowestMs).toBeLessThanOrEqual(2_500)
-    expect(slowestResumeMs).toBeLessThanOrEqual(2_000)
+    expect(starts.size).toBe(restarts)
+    expect(slowestResumeMs).toBeLessThanOrEqual(withinMs)
   },
 )
 
