@@ -14,6 +14,9 @@ import { attempt, wasCommitted } from './transaction.ts'
  *
  * They have connections of their own: however many wait for a lock, claims and settlements go on. The server looks
  * every half second whether we are still there, so a run that was cut off frees its lock also in the middle of a query.
+ *
+ * How a run ends while the journal does not answer says nothing of its handler, which may have waited for it: that is the
+ * outage, whatever was thrown.
  */
 export const createUnderLock = (base: Base, locks: Pool): Ledger['underLock'] => {
   const steps = createSteps(base.names, base.replica)
@@ -39,7 +42,7 @@ export const createUnderLock = (base: Base, locks: Pool): Ledger['underLock'] =>
     } catch (thrown) {
       if (signal.aborted && thrown === signal.reason) throw toControllerError(thrown, 'HANDLER_INTERRUPTED')
       if (!running && isLockTimeout(thrown)) throw lockTimedOut(lock, waitMs)
-      throw isTransient(thrown) ? unavailable(thrown) : thrown
+      throw base.isDown() || isTransient(thrown) ? unavailable(thrown) : thrown
     }
   }
 }

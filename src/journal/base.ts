@@ -14,6 +14,8 @@ export interface Base {
   replica(): string
   /** Leases turned out to be lost: look at once whether this replica still counts as alive. */
   leaseLost(): void
+  /** The journal was found not to answer. */
+  isDown(): boolean
   /**
    * Tries again while Postgres cannot be reached or asks for it, until it is done.
    *

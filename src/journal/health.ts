@@ -9,6 +9,7 @@ import { isConnectionLoss, isTimeout, unavailable } from './failures.ts'
 export interface Health {
   answered(): void
   failed(thrown: unknown): void
+  isDown(): boolean
   stop(): void
 }
 
@@ -47,6 +48,7 @@ export const createHealth = (tell: (health: JournalHealth) => void, probe: () =>
       if (isTimeout(thrown)) goDown(thrown)
       void ask(minProbeMs)
     },
+    isDown: () => state === 'down',
     stop: () => {
       state = 'stopped'
       clearTimeout(timer)

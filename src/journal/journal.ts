@@ -101,6 +101,7 @@ export const createJournal = (options: JournalOptions): Journal => {
     wakes,
     replica: lease.replica,
     leaseLost: lease.check,
+    isDown: health.isDown,
     untilDone: persistence.untilDone,
     once: persistence.once,
   }

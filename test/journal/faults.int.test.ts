@@ -103,6 +103,26 @@ test('health tells once that Postgres is gone and once that it is back, also whe
   await proxy.close()
 })
 
+test('how a run under a lock ends while Postgres does not answer is the outage, whatever its handler throws', async () => {
+  const { open, url } = journals()
+  const { proxy, ...line } = await proxied(url)
+  const replica = await open(line)
+  const { signal } = new AbortController()
+  const ended = replica.ledger.underLock('a', { waitMs: 5_000, signal }, async () => {
+    proxy.blackHole()
+    replica.counters().catch(() => undefined)
+    await until(() => replica.healths.length > 0, 30_000)
+    throw new Error('it took too long')
+  })
+  await expect(ended).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE', cause: { message: 'it took too long' } })
+  proxy.heal()
+  await until(() => replica.healths.length > 1)
+  const failed = replica.ledger.underLock('a', { waitMs: 5_000, signal }, () => Promise.reject(new Error('of its own')))
+  await expect(failed).rejects.toThrow('of its own')
+  await replica.close()
+  await proxy.close()
+})
+
 test('a settlement whose confirmation was lost takes effect once', async () => {
   const { open, url, sql } = journals()
   const { proxy, ...line } = await proxied(url)
