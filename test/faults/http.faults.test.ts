@@ -238,7 +238,7 @@ row(
     P: { each: 6 },
     N: { each: 100 },
   },
-  async ({ each }, { measured }) => {
+  async ({ each }, { bound, measured }) => {
     const resident = (what: 'VmHWM' | 'VmRSS'): number => {
       const [, kilobytes] =
         new RegExp(`${what}:\\s+(\\d+)`).exec(readFileSync(`/proc/${controller.pid}/status`, 'utf8')) ?? []
@@ -303,7 +303,7 @@ row(
     measured({ each, p90Ms, slowestMs, rssGrownMb: grownMb, message: parked?.error.code ?? 'not parked' })
     expect(Object.values(answers).map((statuses) => [...new Set(statuses)])).toEqual([[413], [413], [415]])
     expect(parked?.error.code).toBe('EVENT_TOO_LARGE')
-    expect(p90Ms).toBeLessThanOrEqual(200)
+    expect(p90Ms).toBeLessThanOrEqual(bound(200))
     expect(grownMb).toBeLessThanOrEqual(8)
     await until(() => world.empty())
     await forgetParked(world)
@@ -317,7 +317,7 @@ row(
     expected: '408, or cut; closed ≤ 11 s; others are served; SIGTERM exits in time',
     P: { clients: 500 },
   },
-  async ({ clients }, { measured }) => {
+  async ({ clients }, { bound, measured }) => {
     const neverReads = (n: number): boolean => n % 100 === 2
     let deaf = 0
     const slow = async (): Promise<{ closed(): number; lastMs(): number; answered408(): number; end(): void }> => {
@@ -362,7 +362,7 @@ row(
     }
     const first = await slow()
     const others: number[] = []
-    while (first.closed() < clients && others.length < 120) {
+    while (first.closed() < clients && others.length < 400) {
       const id = `beside-${others.length}`
       const began = performance.now()
       await world.ledger.send(id, async () =>
@@ -385,8 +385,8 @@ row(
     controller = await world.start()
     await world.ready()
     expect(first.closed()).toBe(clients)
-    expect(first.lastMs()).toBeLessThanOrEqual(11_000)
-    expect(slowestOtherMs).toBeLessThanOrEqual(2_500)
-    expect(drainMs).toBeLessThanOrEqual(5_000)
+    expect(first.lastMs()).toBeLessThanOrEqual(bound(11_000))
+    expect(slowestOtherMs).toBeLessThanOrEqual(bound(2_500))
+    expect(drainMs).toBeLessThanOrEqual(bound(5_000))
   },
 )

@@ -59,7 +59,7 @@ row(
     N: { events: 100_000 },
     minutes: { N: 10 },
   },
-  async ({ events }, { measured }) => {
+  async ({ events }, { bound, measured }) => {
     const inRabbit = events / 5
     const before = Object.values((await statusOf()).sources).reduce((sum, source) => sum + source.settled, 0)
     const sum = async (): Promise<number> =>
@@ -120,8 +120,8 @@ row(
     await until(() => world.empty())
     expect(mostInFlight).toBeLessThanOrEqual(credits)
     expect(figures.peakRssMb).toBeLessThanOrEqual(256)
-    expect(figures.eventLoopDelayP99Ms).toBeLessThanOrEqual(50)
-    expect(figures.probeP90Ms).toBeLessThanOrEqual(100)
+    expect(figures.eventLoopDelayP99Ms).toBeLessThanOrEqual(bound(50))
+    expect(figures.probeP90Ms).toBeLessThanOrEqual(bound(100))
   },
 )
 

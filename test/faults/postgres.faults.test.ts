@@ -113,7 +113,7 @@ row(
     P: { frozenMs: 6_000 },
     N: { frozenMs: 60_000 },
   },
-  async ({ frozenMs }, { measured }) => {
+  async ({ frozenMs }, { bound, measured }) => {
     const hooks = postWebhooks('slow')
     proxy.delay(400)
     await sleep(3_000)
@@ -131,8 +131,8 @@ row(
     const verdict = await settled(world)
     measured({ frozenMs, acceptedSlowly, ...answered, acceptingAfterMs, readyAfterMs, ...verdict })
     expect(Object.keys(hooks.statuses)).toEqual(['202', '503'])
-    expect(answered.slowestMs).toBeLessThanOrEqual(2_500)
-    expect(acceptingAfterMs).toBeLessThanOrEqual(2_500)
+    expect(answered.slowestMs).toBeLessThanOrEqual(bound(2_500))
+    expect(acceptingAfterMs).toBeLessThanOrEqual(bound(2_500))
   },
 )
 
@@ -145,7 +145,7 @@ row(
     N: { rounds: 5 },
     minutes: { N: 15 },
   },
-  async ({ rounds }, { measured }) => {
+  async ({ rounds }, { bound, measured }) => {
     const slowest = { resetMs: 0, halfOpenMs: 0, resetBackMs: 0, halfOpenBackMs: 0 }
     let sent = 0
     /** From putting an event into the table queue to its run. */
@@ -188,7 +188,7 @@ row(
       }
     }
     measured(Object.fromEntries(Object.entries(slowest).map(([name, ms]) => [name, Math.round(ms)])))
-    expect(Math.max(slowest.resetMs, slowest.halfOpenMs)).toBeLessThanOrEqual(5_000 + 500)
+    expect(Math.max(slowest.resetMs, slowest.halfOpenMs)).toBeLessThanOrEqual(bound(5_000 + 500))
     await settled(world)
   },
 )
@@ -198,11 +198,11 @@ row(
   'Postgres is restarted every 5-10 s, down 0-2 s',
   {
     expected: '503 ≤ 2.5 s, never a hang; handling again ≤ 2 s after it answers; lost 0',
-    P: { restarts: 3, withinMs: 10_000 },
-    N: { restarts: 40, withinMs: 2_000 },
+    P: { restarts: 3 },
+    N: { restarts: 40 },
     minutes: { N: 10 },
   },
-  async ({ restarts, withinMs }, { measured, progress }) => {
+  async ({ restarts }, { bound, measured, progress }) => {
     const load = world.load()
     const hooks = postWebhooks('restart')
     const resumedMs: number[] = []
@@ -230,9 +230,9 @@ row(
     const slowestResumeMs = Math.round(quantile(resumedMs, 1))
     measured({ restarts, ...answered, slowestResumeMs, parked, ...verdict })
     expect(Object.keys(hooks.statuses)).toEqual(['202', '503'])
-    expect(answered.slowestMs).toBeLessThanOrEqual(2_500)
+    expect(answered.slowestMs).toBeLessThanOrEqual(bound(2_500))
     expect(starts.size).toBe(restarts)
-    expect(slowestResumeMs).toBeLessThanOrEqual(withinMs)
+    expect(slowestResumeMs).toBeLessThanOrEqual(bound(2_000))
   },
 )
 
@@ -244,7 +244,7 @@ row(
     P: { events: 300 },
     N: { events: 5_000 },
   },
-  async ({ events }, { measured }) => {
+  async ({ events }, { bound, measured }) => {
     const other = await world.start({ KOKSMAT_ADMIN_PORT: String(await freePort()), PORT: String(await freePort()) })
     for (let n = 0; n < events; n++) {
       const id = `frozen-${n}`
@@ -274,7 +274,7 @@ row(
     const verdict = await settled(world)
     measured({ events, leasedToFrozen, lockTakenOverMs, leasesTakenOverMs, ...verdict })
     await drained(other)
-    expect(lockTakenOverMs).toBeLessThanOrEqual(5_000)
+    expect(lockTakenOverMs).toBeLessThanOrEqual(bound(5_000))
     expect(leasesTakenOverMs).toBeLessThanOrEqual(30_000)
   },
 )
@@ -283,7 +283,7 @@ row(
   42,
   'Postgres is down at boot',
   { expected: 'live, not ready, tries again; ready ≤ 3 s after it comes', P: { downMs: 3_000 }, N: { downMs: 30_000 } },
-  async ({ downMs }, { measured }) => {
+  async ({ downMs }, { bound, measured }) => {
     await drained(controller)
     await server.kill()
     controller = await world.start(proxied())
@@ -297,6 +297,6 @@ row(
     measured({ downMs, readyMs, journalSaid: journal?.state ?? 'nothing' })
     await world.ledger.send('after-boot', () => world.send('table', 'after-boot'))
     await settled(world)
-    expect(readyMs).toBeLessThanOrEqual(3_000)
+    expect(readyMs).toBeLessThanOrEqual(bound(3_000))
   },
 )

@@ -37,6 +37,11 @@ export interface RowOptions<Figures extends object> {
 export interface RowRun {
   /** Adds to the figures of the table. Tell them before they are asserted, so that a failure shows them too. */
   measured(figures: Measured): void
+  /**
+   * A time of the matrix, in ms: as it stands there in tier N, which has the machine for itself; four times as long within
+   * `npm test`, where other tests run beside it.
+   */
+  bound(ms: number): number
   /** A line for whoever waits for a long row. */
   progress(line: string): void
 }
@@ -63,6 +68,7 @@ export const row = <Figures extends object>(
     task.meta.fault = record
     await body(figures, {
       measured: (more) => void Object.assign(record.measured, more),
+      bound: (ms) => (tier === 'N' ? ms : 4 * ms),
       progress: (line) => void annotate(line, 'progress'),
     })
   })
