@@ -67,6 +67,7 @@ export const createPool = (options: PoolOptions): Pool => {
   const noted = (error: Error): void => log.debug({ err: error }, 'journal connection lost')
   pool.on('error', noted)
   pool.on('connect', (client) => {
+    onAnswered?.()
     clients.add(client)
     client.on('error', noted)
   })
@@ -84,9 +85,16 @@ export const createPool = (options: PoolOptions): Pool => {
     }
   }
 
+  /** One that lay idle in the pool is no answer of the server. */
+  const connected = (): Promise<pg.PoolClient> =>
+    pool.connect().catch((thrown: unknown) => {
+      onFailed?.(thrown)
+      throw thrown
+    })
+
   const connect = async (): Promise<Connection> => {
     if (ended !== undefined) throw unavailable()
-    const client = await watched(pool.connect())
+    const client = await connected()
     /** Bare where that says it all: a config is copied by pg, property by property, with each query. */
     const ask = <Result>(
       text: string,
