@@ -42,7 +42,8 @@ export const createUnderLock = (base: Base, locks: Pool): Ledger['underLock'] =>
     } catch (thrown) {
       if (signal.aborted && thrown === signal.reason) throw toControllerError(thrown, 'HANDLER_INTERRUPTED')
       if (!running && isLockTimeout(thrown)) throw lockTimedOut(lock, waitMs)
-      throw base.isDown() || isTransient(thrown) ? unavailable(thrown) : thrown
+      if (base.isDown()) throw outage(thrown)
+      throw isTransient(thrown) ? unavailable(thrown) : thrown
     }
   }
 }
@@ -93,6 +94,15 @@ const emitAll = async (steps: Steps, tx: Queryable, endings: readonly Done[]): P
   }
   await tx.query('release savepoint emits')
 }
+
+const outage = (cause: unknown): ControllerError =>
+  new ControllerError(
+    'JOURNAL_UNAVAILABLE',
+    'The journal (Postgres) did not answer while a handler ran under a lock.',
+    {
+      cause,
+    },
+  )
 
 const lockTimedOut = (lock: string, waitMs: number): ControllerError =>
   new ControllerError('LOCK_TIMED_OUT', `The lock "${lock}" was not free within ${waitMs} ms.`, {

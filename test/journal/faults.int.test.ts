@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { expect, test } from 'vitest'
+import { ControllerError } from '../../machines/errors.ts'
 import type { Ending } from '../../machines/journal.ts'
 import { startPostgresServer } from '../support/postgresServer.ts'
 import { until } from '../support/until.ts'
@@ -112,7 +113,7 @@ test('how a run under a lock ends while Postgres does not answer is the outage, 
     proxy.blackHole()
     replica.counters().catch(() => undefined)
     await until(() => replica.healths.length > 0, 30_000)
-    throw new Error('it took too long')
+    throw new ControllerError('HANDLER_TIMED_OUT', 'it took too long')
   })
   await expect(ended).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE', cause: { message: 'it took too long' } })
   proxy.heal()
