@@ -97,7 +97,7 @@ row(
       inTransaction += rows.filter(({ within }) => within).length
     }
     await load.stop()
-    const verdict = await settled(world, 60_000)
+    const verdict = await settled(world, 60_000 + world.ledger.acked.size * 5)
     const parked = (await parkedOf(world)).length
     measured({ kills, sessions, inTransaction, parked, ...verdict })
     expect(inTransaction).toBeGreaterThan(kills / 2)
@@ -225,7 +225,7 @@ row(
     }
     await load.stop()
     const answered = await hooks.stop()
-    const verdict = await settled(world, 60_000)
+    const verdict = await settled(world, 60_000 + world.ledger.acked.size * 5)
     const parked = (await parkedOf(world)).length
     const slowestResumeMs = Math.round(quantile(resumedMs, 1))
     measured({ restarts, ...answered, slowestResumeMs, parked, ...verdict })

@@ -26,7 +26,7 @@ export const settled = async (world: World, ms = 30_000): Promise<Measured> => {
       const { lost } = await judge(database, name, ledger)
       const [status, parked] = [await world.admin('/status'), await world.admin('/events')]
       const found = JSON.stringify({ lost: lost.slice(0, 20), parked, status })
-      throw new Error(`${lost.length} of ${ledger.acked.size} lost: ${found}`, { cause })
+      throw new Error(`${lost.length} of ${ledger.acked.size} have no effect after ${ms} ms: ${found}`, { cause })
     },
   )
   await sleep(2_000)
