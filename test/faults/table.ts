@@ -105,7 +105,8 @@ export const page = (results: readonly FaultResult[]): string => {
   return `# Faults
 
 What happened to the controller under each fault, as \`npm run test:faults\` measured it. It writes this page and
-\`faults.json\`; \`npm run test:faults -- -t 'row 4:'\` runs one row again and leaves the others as they are.
+\`faults.json\`; \`npm run test:faults -- -t 'row 4:'\` runs one row again and leaves the others as they are. A row that is
+missing here was not run at its full figures yet.
 
 ${machines.map((name) => `- ${machines.length > 1 ? `${letter(name)}: ` : ''}${name}`).join('\n')}
 
