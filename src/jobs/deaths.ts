@@ -65,9 +65,11 @@ export const createDeathWatch = (parts: DeathWatchParts): DeathWatch => {
   const { ledger, strict, calmMs, clock, admit, refuse } = parts
   /** The suspects that run now: one, and one of the long handlers. */
   const alone = new Map<boolean, Task>()
-  let waiting: readonly Waiting[] = []
+  /** In order of arrival. */
+  const waiting = new Set<Waiting>()
   let calm = calmMs === 0
   let draining = false
+  let advancing = false
   let timer: unknown
 
   const verdicts = grouped<Task, Verdict>(async (tasks) => ledger.judge(tasks.map(eventOf)), { maxSize: 1_000 })
@@ -91,31 +93,42 @@ export const createDeathWatch = (parts: DeathWatchParts): DeathWatch => {
   const advance = (): void => {
     const lanes = new Set<string>()
     const goes: Task[] = []
-    const stays: Waiting[] = []
+    let left = 0
     for (const entry of waiting) {
       const { lane } = entry.task
-      const behind = strict ? stays.length > 0 : lane !== undefined && lanes.has(lane)
-      if (!behind && mayGo(entry)) goes.push(entry.task)
-      else {
-        stays.push(entry)
+      const behind = strict ? left > 0 : lane !== undefined && lanes.has(lane)
+      if (!behind && mayGo(entry)) {
+        waiting.delete(entry)
+        goes.push(entry.task)
+      } else {
+        left++
         if (lane !== undefined) lanes.add(lane)
       }
     }
-    waiting = stays
     for (const task of goes) admit(task)
+  }
+
+  /** Verdicts come a thousand at once. */
+  const advanceOnce = (): void => {
+    if (advancing) return
+    advancing = true
+    queueMicrotask(() => {
+      advancing = false
+      advance()
+    })
   }
 
   const judge = async (entry: Waiting): Promise<void> => {
     const { task } = entry
     const verdict = await verdicts.add(task).catch((): Verdict => 'clear')
     task.begun = verdict !== 'clear'
-    if (!waiting.includes(entry)) return
+    if (!waiting.has(entry)) return
     if (verdict === 'guilty') {
-      waiting = waiting.filter((other) => other !== entry)
+      waiting.delete(entry)
       refuse(task, died())
     } else entry.verdict = verdict
     if (verdict === 'suspect' && !calm) timer ??= clock.setTimeout(becomeCalm, calmMs)
-    advance()
+    advanceOnce()
   }
 
   const becomeCalm = async (): Promise<void> => {
@@ -127,9 +140,9 @@ export const createDeathWatch = (parts: DeathWatchParts): DeathWatch => {
   return {
     enter: (task) => {
       const watched = isWatched(task) && !draining
-      if (!watched && waiting.length === 0) return admit(task)
+      if (!watched && waiting.size === 0) return admit(task)
       const entry: Waiting = { task, verdict: watched ? undefined : 'clear' }
-      waiting = [...waiting, entry]
+      waiting.add(entry)
       if (watched) void judge(entry)
       else advance()
     },
@@ -146,12 +159,12 @@ export const createDeathWatch = (parts: DeathWatchParts): DeathWatch => {
       alone.delete(task.long)
       advance()
     },
-    waiting: () => waiting.length,
+    waiting: () => waiting.size,
     drain: () => {
       clock.clearTimeout(timer)
       draining = true
-      const held = waiting.map(({ task }) => task)
-      waiting = []
+      const held = [...waiting].map(({ task }) => task)
+      waiting.clear()
       return held
     },
   }
