@@ -24,7 +24,7 @@ const maxWorkers = 3
 
 const common = {
   globalSetup: './test/support/servers.ts',
-  setupFiles: './test/support/leakedHandles.ts',
+  setupFiles: ['./test/support/leakedHandles.ts', './test/support/noSecretsWritten.ts'],
   runner: './test/support/needyRunner.ts',
   pool: 'forks' as const,
   passWithNoTests: false,

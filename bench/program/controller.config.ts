@@ -18,7 +18,7 @@ process.on('SIGUSR2', () => {
 
 const everyKind = {
   rabbit: rabbitmq({ queue: name }),
-  log: kafka({ topics: [name], groupId: name }),
+  ...(process.env['BENCH_KAFKA'] === 'no' ? {} : { log: kafka({ topics: [name], groupId: name }) }),
   rows: poll({ table: `${name}.watched`, where: `status = 'new'`, mark: { status: 'seen' }, type: 'bench.row' }),
   hook: webhook({ path: '/hook', type: 'bench.hook', signature: unsigned() }),
 }

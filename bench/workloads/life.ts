@@ -8,7 +8,10 @@ const handlerMs = 500
 
 /** Starts and ends of the real program, one after the other; what `timed` gives is the time of each. */
 const livesOf =
-  (timed: (program: Program, enqueue: (events: number, type: string) => Promise<void>) => Promise<number>): OpenSide =>
+  (
+    timed: (program: Program, enqueue: (events: number, type: string) => Promise<void>) => Promise<number>,
+    env: Readonly<Record<string, string>> = {},
+  ): OpenSide =>
   async (events) => {
     const world = await openWorld()
     const topic = await openOwnTopic(0, world.name)
@@ -18,7 +21,7 @@ const livesOf =
       let cpuMicros = 0
       let megabytes = 0
       for (let life = 0; life < events; life++) {
-        const program = await world.start({ BENCH_HANDLER_MS: String(handlerMs) })
+        const program = await world.start({ BENCH_HANDLER_MS: String(handlerMs), ...env })
         const usage = await program.usage()
         cpuMicros += usage.cpuMicros
         megabytes = Math.max(megabytes, usage.megabytes)
@@ -41,10 +44,10 @@ const livesOf =
     }
   }
 
-const boots = livesOf(async (program) => {
+const untilReady = async (program: Program): Promise<number> => {
   await program.drain()
   return program.readyMs
-})
+}
 
 /** Sixteen handlers run, and ten times as many events wait. */
 const drains = livesOf(async (program, enqueue) => {
@@ -57,11 +60,12 @@ const every = ['postgres', 'rabbitmq', 'kafka'] as const
 
 export const boot: Workload = {
   name: 'boot',
-  about: 'from the start of the process to /readyz, with a source of each kind and the servers up; an event is a start',
+  about:
+    'from the start of the process to /readyz, with a source of each kind and the servers up, and without that of Kafka; an event is a start',
   events: 3,
   servers: every,
   goals: [{ p50Ms: 500 }],
-  sides: { controller: boots },
+  sides: { controller: livesOf(untilReady), 'without Kafka': livesOf(untilReady, { BENCH_KAFKA: 'no' }) },
 }
 
 export const drain: Workload = {

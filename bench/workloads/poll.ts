@@ -45,37 +45,54 @@ const controller: OpenSide = async (events) => {
   }
 }
 
-const bare: OpenSide = async (events) => {
-  const { schema, client, close } = await openBenchJournal()
-  const table = `${schema}.invoice`
-  const fill = await watchedTable(client, table)
-  const prepare = async (): Promise<Run> => {
-    await fill(events)
-    return { go: () => markAll(client, table, events), end: async () => undefined }
+/** What is done with the rows of a page is done by hand, one page after the other. */
+const byHand =
+  (handle: (client: pg.Client, schema: string) => Promise<number>): OpenSide =>
+  async (events) => {
+    const { schema, client, close } = await openBenchJournal()
+    const fill = await watchedTable(client, `${schema}.invoice`)
+    const go = async (): Promise<undefined> => {
+      for (let left = events; left > 0; ) {
+        const handled = await handle(client, schema)
+        if (handled === 0) throw new Error(`${left} rows are missing.`)
+        left -= handled
+      }
+    }
+    const prepare = async (): Promise<Run> => {
+      await fill(events)
+      return { go, end: async () => undefined }
+    }
+    return { prepare, close }
   }
-  return { prepare, close }
-}
 
-const markAll = async (client: pg.Client, table: string, events: number): Promise<undefined> => {
-  for (let left = events; left > 0; ) {
-    const { rows } = await client.query(
-      `update ${table} set status = 'seen' where no = any(array(
-         select no from ${table} where status = 'new' order by no limit $1 for update skip locked
-       )) returning *`,
-      [page],
-    )
-    if (rows.length === 0) throw new Error(`${left} rows are missing.`)
-    left -= rows.length
-  }
-}
+const markPage = (schema: string): string =>
+  `update ${schema}.invoice set status = 'seen' where no = any(array(
+     select no from ${schema}.invoice where status = 'new' order by no limit ${page} for update skip locked
+   )) returning *`
+
+/** The same durable steps: marked and written to the journal in one statement, and deleted there when handled. */
+const bare = byHand(async (client, schema) => {
+  const { rows } = await client.query<{ seq: string }>(
+    `with marked as (${markPage(schema)})
+     insert into ${schema}.event (queue, kind, state, via, ce_source, id, type, data)
+     select 'bench', 'database.trigger', 'leased', 'bench', 'bench', no || '/' || gen_random_uuid(), 'invoice.created',
+       row_to_json(marked)
+     from marked returning seq::text, id, type, data::text`,
+  )
+  await client.query(`delete from ${schema}.event where seq = any($1::bigint[])`, [rows.map(({ seq }) => seq)])
+  return rows.length
+})
+
+const marksOnly = byHand(async (client, schema) => (await client.query(markPage(schema))).rows.length)
 
 export const poll: Workload = {
   name: 'poll',
-  about: 'rows of a watched table, marked when taken, against a loop that marks a page and journals nothing',
+  about:
+    'rows of a watched table, marked and journaled when taken, against a loop that does the same by hand, and one that only marks',
   events: 20_000,
   servers: ['postgres'],
   goals: [{ perSecond: 20_000 }, { share: 0.5 }, { aheadOf: 'graphile-worker' }],
-  sides: { controller, bare },
+  sides: { controller, bare, 'marks only': marksOnly },
   // Their jobs are there already: what a trigger of the table would cost them is not counted.
   peers: { 'graphile-worker': graphileWorker, 'pg-boss': pgBoss },
 }

@@ -4,6 +4,7 @@ import { defaultSourcePolicy, sourceMachine } from '../../machines/source.ts'
 import type { Probes } from '../admin/target.ts'
 import type { ResolvedConfig, ResolvedSource } from '../config/resolved.ts'
 import { describeMachine } from '../graph.ts'
+import { progressOf } from '../jobs/progress.ts'
 import type { Task } from '../jobs/task.ts'
 import type { DrainReport, JobStatus, SourceStatus, Status } from '../status.ts'
 import { version } from '../version.ts'
@@ -165,7 +166,7 @@ const jobLines = (unsettled: readonly Task[]): Pick<Status['jobs'], 'list' | 'lo
     list: oldest.map((task) => jobLine(task, now)),
     long: unsettled.flatMap(({ long, startedAt, event: { id, type }, progress }) =>
       long && startedAt !== undefined
-        ? [{ id, type, runningMs: Math.round(now - startedAt), ...(progress === undefined ? {} : { progress }) }]
+        ? [{ id, type, runningMs: Math.round(now - startedAt), ...progressOf(progress) }]
         : [],
     ),
   }
@@ -183,6 +184,6 @@ const jobLine = (task: Task, now: number): JobStatus => {
     ...(lane === undefined ? {} : { lane }),
     ...(lock === undefined ? {} : { lock }),
     ...(long ? { long } : {}),
-    ...(progress === undefined ? {} : { progress }),
+    ...progressOf(progress),
   }
 }

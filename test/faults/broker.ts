@@ -14,11 +14,34 @@ import { drained, effectsOf, settled } from './verdict.ts'
 /** A quorum queue whose node ends within a second of its declaration loses what it has confirmed. */
 const quorumSettlesMs = 5_000
 
+interface BrokerOptions {
+  readonly startMs?: number
+  /** How `rabbitmqctl` raises the memory alarm (default: by the watermark), and clears it. */
+  readonly alarm?: Alarm
+}
+
+interface Alarm {
+  readonly raise: readonly string[]
+  readonly clear: readonly string[]
+}
+
+const byWatermark: Alarm = {
+  raise: ['set_vm_memory_high_watermark', '0.00001'],
+  clear: ['set_vm_memory_high_watermark', '0.6'],
+}
+
+/** Where the broker cannot find out how much memory there is, because its folder has no /proc. */
+export const byHand: Alarm = {
+  raise: ['eval', 'rabbit_alarm:set_alarm({{resource_limit, memory, node()}, []}).'],
+  clear: ['eval', 'rabbit_alarm:clear_alarm({resource_limit, memory, node()}).'],
+}
+
 /**
  * What a RabbitMQ does to a controller: rows 12 to 16, and 42 for the broker. One controller lives through most of it. The
  * times of tier P are for a machine that is busy with other tests.
  */
-export const brokerRows = (version: string, start: () => Promise<RabbitServer>, startMs = 180_000): void => {
+export const brokerRows = (version: string, start: () => Promise<RabbitServer>, options: BrokerOptions = {}): void => {
+  const { startMs = 180_000, alarm = byWatermark } = options
   describe(`RabbitMQ ${version}`, () => {
     let server: RabbitServer
     let proxy: TcpProxy
@@ -207,7 +230,7 @@ export const brokerRows = (version: string, start: () => Promise<RabbitServer>, 
       async ({ events, withinMs }, { measured }) => {
         await drained(controller)
         await backlog('alarm', events)
-        await server.rabbitmqctl('set_vm_memory_high_watermark', '0.00001')
+        await server.rabbitmqctl(...alarm.raise)
         const blocked = world.ledger.send('rabbit-blocked', () => world.send('rabbit', 'rabbit-blocked'))
         controller = await world.start(proxied())
         await until(async () => (await effectsOf(world, 'rabbit-alarm-%')) >= events / 2, 60_000)
@@ -216,7 +239,7 @@ export const brokerRows = (version: string, start: () => Promise<RabbitServer>, 
         const drainMs = Math.round(performance.now() - signalledAt)
         const stillBlocked = await Promise.race([blocked, sleep(100, 'blocked')])
         const left = (await effectsOf(world, 'rabbit-alarm-%')) < events
-        await server.rabbitmqctl('set_vm_memory_high_watermark', '0.6')
+        await server.rabbitmqctl(...alarm.clear)
         await blocked
         controller = await world.start(proxied())
         await world.ready()

@@ -134,7 +134,9 @@ const killedByEvents = async (
     await world.send(entrance, id, { type: 'deadly' }).catch(() => undefined)
     const deaths = async () =>
       (await world.database.query(`select from ${world.name}.executions where id = $1`, [id])).rowCount ?? 0
-    const isParked = async () => (await parkedOf(world)).some((parked) => parked.id === id)
+    // Not by its id: that of an event of the poller names the row and its version.
+    const isParked = async () =>
+      (await parkedOf(world)).filter(({ type }) => type === 'deadly').length > Object.keys(deathsBy).length
     for (;;) {
       const died = controller.exit
       const outcome = await Promise.race([died, until(isParked, 60_000)])

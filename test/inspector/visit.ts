@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import axe from 'axe-core'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { expect } from 'vitest'
+import type { ServerMessage } from '../../inspector/protocol.ts'
 import { drawn, runAxe } from './inPage.ts'
 
 /** Somebody who looks at an inspector: a tab of the browser with a profile of its own. */
@@ -67,6 +68,12 @@ export const visit = async (
     },
   }
 }
+
+/** The messages of this type that its sockets heard. */
+export const heard = <Type extends ServerMessage['type']>({ frames }: Visit, type: Type) =>
+  frames
+    .filter((frame) => frame.startsWith(`{"type":"${type}"`))
+    .map((frame) => JSON.parse(frame) as Extract<ServerMessage, { type: Type }>)
 
 /** What axe finds that keeps somebody from using the page, or this part of it. */
 export const barriers = async (page: Page, part = 'html'): Promise<readonly string[]> => {

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { startGuardian } from './guarded.ts'
+import { searchForSecrets } from './leakedSecrets.ts'
 import { until } from './until.ts'
 
 /** A real Node process under the hand of a test. It is never left behind: `await using` or `end` kills it, and a guardian when the test run dies. */
@@ -40,9 +41,10 @@ let guardian: ReturnType<typeof startGuardian> | undefined
 
 /** Starts `node ...args`, in a process group of its own. */
 export const startProcess = (args: readonly string[], options: ProcessOptions = {}): DrivenProcess => {
+  const env = { ...process.env, FORCE_COLOR: undefined, NODE_ENV: undefined, VITEST: undefined, ...options.env }
   const child = spawn(options.command ?? process.execPath, args, {
     cwd: options.cwd,
-    env: { ...process.env, FORCE_COLOR: undefined, NODE_ENV: undefined, VITEST: undefined, ...options.env },
+    env,
     detached: true,
     stdio: ['pipe', 'pipe', 'pipe'],
   })
@@ -59,6 +61,7 @@ export const startProcess = (args: readonly string[], options: ProcessOptions = 
   const exit = new Promise<Exit>((resolve) => {
     child.once('close', (code, signal) => {
       ended = { code, signal }
+      searchForSecrets(env, output)
       resolve(ended)
     })
   })

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { defineController, on, poll, rabbitmq, tableQueue, unsigned, webhook } from '../../../src/index.ts'
+import { unshowable } from '../unshowable.ts'
 
 /**
  * The controller that the browser looks at: a shop that depends on a bank and on an archive. Each is up as long as the
@@ -42,6 +43,13 @@ export default defineController({
       await tx.query(`insert into ${name}.ledger (invoice) values ($1)`, [event.id])
     }),
     on('github.push', () => undefined),
+    on('stock.counted', () => undefined),
+    // What cannot be shown: as the answer of a handler, which goes the whole way back, and as the progress of one.
+    on('github.odd', () => unshowable()),
+    on('github.slow', { long: true }, async (_, { draining, progress }) => {
+      progress(unshowable())
+      while (!isUp('archive')) await sleep(50, undefined, { signal: draining })
+    }),
 
     // Tells in a file of each payment that went through.
     on('payment.requested', { schema: Payment, retry: { attempts: 2, inPlace: 1, backoff: '100ms' } }, ({ id }) => {

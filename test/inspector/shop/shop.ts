@@ -24,6 +24,8 @@ export interface Shop extends AsyncDisposable {
   start(env?: Readonly<Record<string, string>>): Promise<DrivenProcess>
   order(id: string): Promise<void>
   enqueue(queue: 'payments' | 'reports', type: string, id: string, data?: object): Promise<void>
+  /** Puts `stock.counted` events with these numbers into `payments`, all at once. */
+  count(from: number, to: number): Promise<void>
   invoice(amount: number): Promise<void>
   hook(event: string, id: string): Promise<void>
   repair(service: 'bank' | 'archive'): void
@@ -78,6 +80,13 @@ export const openShop = async (
     enqueue: async (queue, type, id, data = {}) => {
       const values = [queue, type, JSON.stringify(data), id]
       await database.query(`select ${name}_journal.enqueue($1, $2, $3, id => $4)`, values)
+    },
+    count: async (from, to) => {
+      await database.query(
+        `select count(${name}_journal.enqueue('payments', 'stock.counted', json_build_object('sku', 'needle-' || no),
+           id => 'stock-' || no)) from generate_series($1::int, $2::int) no`,
+        [from, to],
+      )
     },
     invoice: async (amount) =>
       void (await database.query(`insert into ${name}.invoices (amount) values ($1)`, [amount])),
