@@ -130,7 +130,7 @@ export interface AtomicContext extends HandlerContext {
 export interface LongContext<Checkpoint = unknown> extends HandlerContext {
   /** Aborts when a drain begins: save a checkpoint and return soon, or let `signal` interrupt you. */
   readonly draining: AbortSignal
-  /** Shown in `status`. 0 to 1, or anything that JSON can say. */
+  /** Shown in `status`. 0 to 1, or anything that JSON can say, of which the first 4,096 characters are shown. */
   progress(value: unknown): void
   /** What the last run saved. */
   readonly checkpoint: Checkpoint | undefined

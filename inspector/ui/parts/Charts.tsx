@@ -113,10 +113,10 @@ const dataOf = ({ lines }: Plot, rates: readonly Rates[]): uPlot.AlignedData => 
 
 const colourOf = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
 
-/** What there is of the last minutes, but not less than one. Without numbers uPlot says `null`. */
-const lastMinutes = (min: number | null, max: number | null): [number, number] => {
-  const end = max ?? now.peek() / 1_000
-  return [Math.max(end - minutes * 60, Math.min(min ?? end, end - 60)), end]
+/** What there is of the last minutes, but not less than one; by the data, since uPlot widens the range of a single point. */
+const lastMinutes = ({ data: [times] }: uPlot): [number, number] => {
+  const end = times?.at(-1) ?? now.peek() / 1_000
+  return [Math.max(end - minutes * 60, Math.min(times?.[0] ?? end, end - 60)), end]
 }
 
 const optionsOf = ({ lines, text, least }: Plot, width: number): uPlot.Options => {
@@ -130,7 +130,7 @@ const optionsOf = ({ lines, text, least }: Plot, width: number): uPlot.Options =
     cursor: { y: false, points: { size: 5 }, drag: { x: false, y: false } },
     padding: [6, 4, 0, 0],
     scales: {
-      x: { time: false, range: (_, min, max) => lastMinutes(min, max) },
+      x: { time: false, range: lastMinutes },
       y: { range: (_, __, max) => [0, Math.max(least, (max ?? 0) * 1.1)] },
     },
     axes: [
