@@ -251,16 +251,22 @@ row(
       await world.ledger.send(id, () => world.send('table', id))
     }
     const journal = `${world.name}_journal`
-    const leasedToFrozen = await until(async () => {
+    const leasedToFrozen = async (): Promise<number> => {
       const { rows } = await world.database.query<{ n: number }>(
-        `select count(*)::int as n from ${journal}.event e join ${journal}.replica r on r.id = e.lease_by
-         where e.queue = $1 and r.name like '%:' || $2`,
-        [world.name, String(controller.pid)],
+        `select count(*)::int as n from ${journal}.event where lease_by = any($1::bigint[])`,
+        [numbers],
       )
-      return rows[0]?.n
-    })
+      return rows[0]?.n ?? 0
+    }
+    const { rows: registered } = await world.database.query<{ id: string }>(
+      `select id::text from ${journal}.replica where name like '%:' || $1`,
+      [String(controller.pid)],
+    )
+    const numbers = registered.map(({ id }) => id)
+    await until(async () => (await leasedToFrozen()) > 0)
     controller.signal('SIGSTOP')
     const frozenAt = performance.now()
+    const leased = await leasedToFrozen()
     const runsOfOther = async (): Promise<number> => {
       const query = `select from ${world.name}.executions where pid = $1`
       return (await world.database.query(query, [other.pid])).rowCount ?? 0
@@ -268,13 +274,15 @@ row(
     const before = await runsOfOther()
     await until(async () => (await runsOfOther()) > before, 30_000)
     const lockTakenOverMs = Math.round(performance.now() - frozenAt)
-    await until(async () => (await effectsOf(world, 'frozen-%')) === events, 90_000)
+    await until(async () => (await leasedToFrozen()) === 0, 60_000)
     const leasesTakenOverMs = Math.round(performance.now() - frozenAt)
+    await until(async () => (await effectsOf(world, 'frozen-%')) === events, 90_000)
     controller.signal('SIGCONT')
     const verdict = await settled(world)
-    measured({ events, leasedToFrozen, lockTakenOverMs, leasesTakenOverMs, ...verdict })
+    measured({ events, leased, lockTakenOverMs, leasesTakenOverMs, ...verdict })
     await drained(other)
     expect(lockTakenOverMs).toBeLessThanOrEqual(bound(5_000))
+    expect(leased).toBeGreaterThan(0)
     expect(leasesTakenOverMs).toBeLessThanOrEqual(30_000)
   },
 )
