@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Admin } from '@platformatic/kafka'
 import { afterAll } from 'vitest'
+import type { KafkaSecurity } from '../../actors/kafka/options.ts'
 import { createKafkaPublisher, type KafkaMessage } from '../../actors/kafka/publisher.ts'
 import { createKafkaDriver, type KafkaOptions } from '../../actors/kafka.ts'
 import type { Delivery, DriverHost, Link, Outcome } from '../../machines/driver.ts'
@@ -16,9 +17,9 @@ export const kafkaHarness = (brokers: string): KafkaHarness => {
 type KafkaHarness = ReturnType<typeof createHarness>
 
 /** Topics, records and members against one broker. */
-export const createHarness = (brokers: string) => {
-  const admin = new Admin({ clientId: 'tests', bootstrapBrokers: [brokers], retries: 5, retryDelay: 200 })
-  const publisher = createKafkaPublisher([brokers])
+export const createHarness = (brokers: string, security: KafkaSecurity = {}) => {
+  const admin = new Admin({ clientId: 'tests', bootstrapBrokers: [brokers], retries: 5, retryDelay: 200, ...security })
+  const publisher = createKafkaPublisher([brokers], security)
   const members: Member[] = []
   const close = async (): Promise<void> => {
     await Promise.all(members.splice(0).map((member) => member.stop()))
@@ -43,7 +44,7 @@ export const createHarness = (brokers: string) => {
 
   const start = async (options: Partial<KafkaOptions> & Pick<KafkaOptions, 'topics'>, behaviour: Behaviour = {}) => {
     const member = await startMember(
-      { ...kafkaDefaults, groupId: newGroup(), brokers: [brokers], ...options },
+      { ...kafkaDefaults, ...security, groupId: newGroup(), brokers: [brokers], ...options },
       behaviour,
     )
     members.push(member)

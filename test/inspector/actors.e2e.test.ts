@@ -4,7 +4,7 @@ import type { InspectorHost } from '../../inspector/host.ts'
 import type { SourceView } from '../../inspector/protocol/controller.ts'
 import { startChromium, type TestBrowser } from '../support/chromium.ts'
 import { until } from '../support/until.ts'
-import { answerTo, nodes } from './inPage.ts'
+import { nodes } from './inPage.ts'
 import { counting, inspected, stopAll } from './support.ts'
 import { longestTaskMs } from './tasks.ts'
 import { type Visit, visit } from './visit.ts'
@@ -133,34 +133,6 @@ const crowd: InspectorHost = {
     }
   },
 }
-
-test('what is sent by hand has its effect, an ack and an audit line; bad JSON, xstate.* and an unknown actor are refused', async () => {
-  const actor = counting()
-  const lines: string[] = []
-  const log = { info: (fields: object) => void lines.push(JSON.stringify(fields)), warn: () => undefined }
-  const { page } = await inspected(actor, { log })
-  await using seen = await look(page)
-  await seen.page.getByRole('button', { name: 'Send an event…' }).click()
-  const send = async (type: string, payload: string): Promise<void> => {
-    await seen.page.getByLabel('Send', { exact: true }).fill(type)
-    await seen.page.getByLabel('Payload', { exact: true }).fill(payload)
-    await seen.page.getByRole('button', { name: 'Send', exact: true }).click()
-  }
-  const problem = (text: string) => seen.page.getByRole('alert').filter({ hasText: text }).waitFor()
-  await send('add', '{ "by": ')
-  await problem('not a JSON object')
-  await send('xstate.stop', '')
-  await problem('are not sent')
-  expect(actor.getSnapshot().context.count).toBe(0)
-  await send('add', '{ "by": 1 }')
-  await seen.page.getByText('add was sent to counting').waitFor()
-  expect(actor.getSnapshot().context.count).toBe(1)
-  expect(lines.filter((line) => line.includes('"send"'))).toEqual([expect.stringContaining('"event":"add"')])
-  expect(lines.join()).not.toContain('"by":1')
-  const late = { type: 'send', id: '1', sessionId: 'x:404', event: { type: 'add' } }
-  expect(await seen.page.evaluate(answerTo, JSON.stringify(late))).toContain('NO_ACTOR')
-  expect(actor.getSnapshot().context.count).toBe(1)
-})
 
 test('a tab that is hidden watches nothing, and one that is closed leaves no observer', async () => {
   const { page, inspector } = await inspected(counting())

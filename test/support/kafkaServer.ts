@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -8,6 +9,7 @@ import { answers } from './answers.ts'
 import { startContainer } from './containers.ts'
 import { freePort } from './freePort.ts'
 import { guarded } from './guarded.ts'
+import { onceMore } from './onceMore.ts'
 import { startRestartable } from './restartable.ts'
 import { ServerUnavailable, type TestServer } from './serverKinds.ts'
 
@@ -17,12 +19,13 @@ const cache = join(homedir(), '.cache', 'koksmat-controller')
 const jars = join(cache, `kafka-${version}`)
 
 /** An Apache Kafka of one's own: one node that is broker and controller. */
-export const startKafkaServer = async (): Promise<TestServer> => {
+export const startKafkaServer = onceMore(async (secured?: Secured): Promise<TestServer> => {
   if (!existsSync(jars)) return startContainer('kafka')
   const home = guarded('kafka')
   const [port, controllerPort] = [await freePort(), await freePort()]
   const properties = join(home.folder, 'server.properties')
-  writeFileSync(properties, propertiesOf(port, controllerPort, join(home.folder, 'data')))
+  const plain = propertiesOf(port, controllerPort, join(home.folder, 'data'))
+  writeFileSync(properties, secured === undefined ? plain : withSecurity(plain, port, secured))
   const environment = { PATH: process.env['PATH'], LC_ALL: 'C.UTF-8' }
   const java = (options: readonly string[], ...main: string[]) =>
     home.start('java', [...options, '-cp', join(jars, '*'), ...main], environment)
@@ -34,9 +37,44 @@ export const startKafkaServer = async (): Promise<TestServer> => {
       return java([], 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', properties).gone
     },
     spawn: () => java(['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'], 'kafka.Kafka', properties),
-    answers: answers.kafka,
+    answers: secured === undefined ? answers.kafka : accepts,
   })
+})
+
+/** Talks TLS only, and with users only who tell a password (SASL PLAIN). */
+export interface Secured {
+  /** A PKCS 12 file with the key and the certificate of 127.0.0.1. */
+  readonly keystore: string
+  readonly keystorePassword: string
+  readonly username: string
+  readonly password: string
 }
+
+const withSecurity = (plain: string, port: number, secured: Secured): string => {
+  const { keystore, keystorePassword, username, password } = secured
+  return `${plain.replaceAll(`PLAINTEXT://127.0.0.1:${port}`, `SECURED://127.0.0.1:${port}`)}
+listener.security.protocol.map=SECURED:SASL_SSL,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=SECURED
+sasl.mechanism.inter.broker.protocol=PLAIN
+sasl.enabled.mechanisms=PLAIN
+listener.name.secured.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required username="${username}" password="${password}" user_${username}="${password}";
+ssl.keystore.type=PKCS12
+ssl.keystore.location=${keystore}
+ssl.keystore.password=${keystorePassword}
+ssl.truststore.type=PKCS12
+ssl.truststore.location=${keystore}
+ssl.truststore.password=${keystorePassword}
+`
+}
+
+/** Where nobody may ask without a password, it is up when it listens. */
+const accepts = (address: string): Promise<true> =>
+  new Promise((resolve, reject) => {
+    const { hostname, port } = new URL(`tcp://${address}`)
+    const socket = connect(Number(port), hostname)
+    socket.once('connect', () => resolve(true)).once('error', reject)
+    socket.once('connect', () => socket.destroy())
+  })
 
 /** The 46 jars of Kafka, kept outside the project. Whole or not there: another run may fetch them at the same time. */
 export const fetchKafka = async (say: (line: string) => void): Promise<void> => {

@@ -8,6 +8,7 @@ import { answers } from './answers.ts'
 import { startContainer } from './containers.ts'
 import { freePort } from './freePort.ts'
 import { guarded } from './guarded.ts'
+import { onceMore } from './onceMore.ts'
 import { startRestartable } from './restartable.ts'
 import type { TestServer } from './serverKinds.ts'
 import { until } from './until.ts'
@@ -21,7 +22,7 @@ export interface RabbitServer extends TestServer {
 }
 
 /** A RabbitMQ of one's own: one node with its own name, ports, epmd and folder. */
-export const startRabbitServer = async (): Promise<RabbitServer> => {
+export const startRabbitServer = onceMore(async (): Promise<RabbitServer> => {
   if (!existsSync(rabbitProgram)) {
     const container = await startContainer('rabbitmq')
     return {
@@ -58,7 +59,7 @@ export const startRabbitServer = async (): Promise<RabbitServer> => {
   })
   const program = join(dirname(rabbitProgram), 'rabbitmqctl')
   return { ...server, rabbitmqctl: (...args) => output(program, ['-q', ...args], environment) }
-}
+})
 
 const output = async (command: string, args: readonly string[], env = process.env): Promise<string> =>
   (await promisify(execFile)(command, args, { env })).stdout
