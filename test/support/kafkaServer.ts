@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { homedir } from 'node:os'
@@ -33,7 +33,8 @@ export const startKafkaServer = onceMore(async (secured?: Secured): Promise<Test
     home,
     url: `127.0.0.1:${port}`,
     prepare: () => {
-      const clusterId = Buffer.from(randomUUID().replaceAll('-', ''), 'hex').toString('base64url')
+      // One that begins with a hyphen is taken for an option.
+      const clusterId = `A${randomBytes(16).toString('base64url').slice(1)}`
       return java([], 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', properties).gone
     },
     spawn: () => java(['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'], 'kafka.Kafka', properties),
