@@ -199,12 +199,13 @@ row(
   'hostile clients of the inspector, 50 a second, while the root is busy',
   {
     expected: 'root throughput −≤ 5 %, by the CPU time of a refusal',
-    N: { rounds: 7, events: 200_000, perSecond: 50 },
+    // Ten times as many as are meant, or the cost of a refusal drowns in that of the walk.
+    N: { rounds: 7, events: 200_000, perSecond: 50, sentPerSecond: 500 },
     minutes: { N: 8 },
   },
-  async ({ rounds, events, perSecond }, { measured }) => {
+  async ({ rounds, events, perSecond, sentPerSecond }, { measured }) => {
     const hostile = async (page: string): Promise<DrivenProcess> => {
-      const clients = startProcess([join(import.meta.dirname, 'hostile.child.ts'), page, token, String(perSecond)])
+      const clients = startProcess([join(import.meta.dirname, 'hostile.child.ts'), page, token, String(sentPerSecond)])
       await clients.says(/refused/)
       return clients
     }
@@ -225,7 +226,7 @@ row(
     const refused = attacked.reduce((sum, one) => sum + one.refused, 0)
     const lostPercent = Math.round((refusalMicros * perSecond) / 1_000) / 10
     measured({ rounds, refused, microsPerEvent: Math.round((10 * before) / events) / 10, refusalMicros, lostPercent })
-    expect(refused).toBeGreaterThan(rounds * 10)
+    expect(refused).toBeGreaterThan(rounds * 100)
     expect(lostPercent).toBeLessThanOrEqual(5)
   },
 )
