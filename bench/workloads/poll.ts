@@ -89,7 +89,7 @@ export const poll: Workload = {
   name: 'poll',
   about:
     'rows of a watched table, marked and journaled when taken, against a loop that does the same by hand, and one that only marks',
-  events: 20_000,
+  events: 50_000,
   servers: ['postgres'],
   goals: [{ perSecond: 20_000 }, { share: 0.5 }, { aheadOf: 'graphile-worker' }],
   sides: { controller, bare, 'marks only': marksOnly },

@@ -62,7 +62,7 @@ const claimAndDelete = async (client: pg.Client, schema: string, events: number)
 export const tableQueue: Workload = {
   name: 'tableQueue',
   about: 'rows of a table queue, against a loop that claims a page and deletes it',
-  events: 20_000,
+  events: 50_000,
   servers: ['postgres'],
   goals: [{ perSecond: 20_000 }, { share: 0.5 }, { aheadOf: 'graphile-worker' }],
   sides: { controller, bare },
