@@ -1,9 +1,9 @@
-import { connect as connectSocket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect } from 'amqplib'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import type { Status } from '../../src/status.ts'
 import { createWorld, type World } from '../e2e/lifecycle.harness.ts'
+import { listens } from '../support/listens.ts'
 import type { DrivenProcess } from '../support/processDriver.ts'
 import type { RabbitServer } from '../support/rabbitServer.ts'
 import { type TcpProxy, tcpProxy } from '../support/tcpProxy.ts'
@@ -281,14 +281,8 @@ export const brokerRows = (version: string, start: () => Promise<RabbitServer>, 
 
 /** When somebody listens on the port again after nobody did. */
 const opening = async (port: number): Promise<number> => {
-  const listens = (): Promise<boolean> =>
-    new Promise((resolve) => {
-      const socket = connectSocket(port, '127.0.0.1')
-      socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
-      socket.once('connect', () => socket.destroy())
-    })
-  await until(async () => !(await listens()), 30_000)
-  await until(listens, 60_000)
+  await until(async () => !(await listens(port)), 30_000)
+  await until(() => listens(port), 60_000)
   return performance.now()
 }
 

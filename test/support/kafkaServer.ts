@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -9,6 +8,7 @@ import { answers } from './answers.ts'
 import { startContainer } from './containers.ts'
 import { freePort } from './freePort.ts'
 import { guarded } from './guarded.ts'
+import { listens } from './listens.ts'
 import { onceMore } from './onceMore.ts'
 import { startRestartable } from './restartable.ts'
 import { ServerUnavailable, type TestServer } from './serverKinds.ts'
@@ -38,7 +38,8 @@ export const startKafkaServer = onceMore(async (secured?: Secured): Promise<Test
       return java([], 'kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', properties).gone
     },
     spawn: () => java(['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'], 'kafka.Kafka', properties),
-    answers: secured === undefined ? answers.kafka : accepts,
+    // Where nobody may ask without a password, it is up when it listens.
+    answers: secured === undefined ? answers.kafka : () => listens(port),
   })
 })
 
@@ -67,15 +68,6 @@ ssl.truststore.location=${keystore}
 ssl.truststore.password=${keystorePassword}
 `
 }
-
-/** Where nobody may ask without a password, it is up when it listens. */
-const accepts = (address: string): Promise<true> =>
-  new Promise((resolve, reject) => {
-    const { hostname, port } = new URL(`tcp://${address}`)
-    const socket = connect(Number(port), hostname)
-    socket.once('connect', () => resolve(true)).once('error', reject)
-    socket.once('connect', () => socket.destroy())
-  })
 
 /** The 46 jars of Kafka, kept outside the project. Whole or not there: another run may fetch them at the same time. */
 export const fetchKafka = async (say: (line: string) => void): Promise<void> => {

@@ -1,13 +1,13 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { connect as connectSocket } from 'node:net'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { answers } from './answers.ts'
 import { startContainer } from './containers.ts'
 import { freePort } from './freePort.ts'
 import { guarded } from './guarded.ts'
+import { listens } from './listens.ts'
 import { onceMore } from './onceMore.ts'
 import { startRestartable } from './restartable.ts'
 import type { TestServer } from './serverKinds.ts'
@@ -63,10 +63,3 @@ export const startRabbitServer = onceMore(async (): Promise<RabbitServer> => {
 
 const output = async (command: string, args: readonly string[], env = process.env): Promise<string> =>
   (await promisify(execFile)(command, args, { env })).stdout
-
-const listens = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const socket = connectSocket(port, '127.0.0.1')
-    socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
-    socket.once('connect', () => socket.destroy())
-  })

@@ -9,7 +9,8 @@ export interface Restartable {
   prepare(): Promise<void>
   /** Starts the process, which works on its folder in `home`. */
   spawn(): Started
-  answers(url: string): Promise<true>
+  /** False, or a rejection: not yet. */
+  answers(url: string): Promise<boolean>
 }
 
 /** A server that is one process and can be started again on what it has left. Nothing is left when it does not start. */
