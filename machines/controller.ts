@@ -1,15 +1,6 @@
 import { assign, type CallbackActorLogic, sendTo, setup } from 'xstate'
 import { decide, type Phase } from './commands.ts'
-import {
-  arrivedIn,
-  factsOf,
-  isOpen,
-  movedTo,
-  type SourceFacts,
-  type SourceSpec,
-  settledIn,
-  withFacts,
-} from './facts.ts'
+import { factsOf, isOpen, movedTo, type SourceFacts, type SourceSpec, withFacts } from './facts.ts'
 import type {
   CommandAnswered,
   ControllerCommand,
@@ -24,7 +15,7 @@ import type {
   SourceCommand,
   SourceMoved,
 } from './protocol.ts'
-import type { sourceMachine } from './source.ts'
+import type { SourceOutput, sourceMachine } from './source.ts'
 
 /**
  * The root of the process. Its mailbox is the control channel: everything passes it, one event at a time.
@@ -42,7 +33,7 @@ import type { sourceMachine } from './source.ts'
  *
  * - `boot`: spawns the journal, the jobs and one child for each source. Over when each of them has answered, with up or
  *   with backing off: one broken source does not hold up the others. Sources wait with their intake for `source.listen`.
- * - `running`: `queue.event`, `database.trigger` and `webhook.event` are counted and handed to the jobs.
+ * - `running`: `queue.event`, `database.trigger` and `webhook.event` are handed to the jobs.
  * - `draining.lingering`: not ready any more, but still taking events, until load balancers have noticed.
  * - `draining.finishing`: sources and jobs were told to drain; what still arrives is released. Each source reports
  *   `xstate.done.actor.source:<name>` when nothing of it is in flight.
@@ -55,8 +46,8 @@ import type { sourceMachine } from './source.ts'
  * given credit any more; while closing everything is refused.
  *
  * Children: `source:<name>` (see `source.ts`), `jobs`, `journal` and `operator` (see `src/runtime`). They live through
- * `running` and `draining`, because they are spawned, not invoked. The root runs no user code: its actions count, send
- * and spawn.
+ * `running` and `draining`, because they are spawned, not invoked. The root runs no user code: its actions note, send
+ * and spawn. A source that has closed stays a child, so that its counts can still be read.
  */
 export interface ControllerInput {
   readonly sources: readonly SourceSpec[]
@@ -135,7 +126,6 @@ const wire = setup({
       event.type === 'controller.drain' || event.type === 'controller.abort' ? { reason: event.reason } : {},
     ),
     noteAborted: assign({ aborted: true }),
-    count: assign(({ context }, { source }: { source: string }) => arrivedIn(context, source)),
     tellJobs: sendTo('jobs', (_, command: JobsCommand) => command),
     tellJournal: sendTo('journal', (_, command: JournalCommand) => command),
     tellOperator: sendTo('operator', (_, task: OperatorTask) => task),
@@ -189,15 +179,14 @@ const controllerSetup = wire.extend({
     noteClosed: wire.enqueueActions(({ context, event, enqueue }) => {
       if (!('actorId' in event)) return
       const name = event.actorId.slice(sourceActorId('').length)
-      enqueue.assign(withFacts(context, name, () => ({ state: 'closed', answered: true, closed: true })))
-      enqueue.stopChild(event.actorId)
+      const counts = 'output' in event ? (event.output as SourceOutput).counts : undefined
+      enqueue.assign(withFacts(context, name, () => ({ state: 'closed', answered: true, closed: true, counts })))
     }),
     settle: wire.enqueueActions(({ context, event, enqueue }) => {
       if (event.type !== 'jobs.settled') return
-      enqueue.assign(settledIn(context, event))
-      for (const { source, settlements, bytes } of event.batches) {
-        if (!isOpen(context, source)) continue
-        enqueue({ type: 'tellSource', params: { source, command: { type: 'source.settle', settlements, bytes } } })
+      for (const { source, ...settled } of event.batches) {
+        if (isOpen(context, source))
+          enqueue({ type: 'tellSource', params: { source, command: { type: 'source.settle', ...settled } } })
       }
     }),
     listen: tellingSources('source.listen'),
@@ -218,16 +207,12 @@ const controllerSetup = wire.extend({
 
 const tellJobs = (type: 'jobs.drain' | 'jobs.abort') => ({ type: 'tellJobs', params: { type } }) as const
 
-/** Counted and passed to the jobs. Once an event, so in two plain actions: `enqueueActions` costs half as much again. */
 const arrivals = (type: 'jobs.admit' | 'jobs.release') => {
   const taken = {
-    actions: [
-      { type: 'count', params: ({ event }: { event: EventArrived }) => event },
-      {
-        type: 'tellJobs',
-        params: ({ event: { source, delivery } }: { event: EventArrived }): JobsCommand => ({ type, source, delivery }),
-      },
-    ],
+    actions: {
+      type: 'tellJobs',
+      params: ({ event: { source, delivery } }: { event: EventArrived }): JobsCommand => ({ type, source, delivery }),
+    },
   } as const
   return { 'queue.event': taken, 'database.trigger': taken, 'webhook.event': taken }
 }
@@ -256,8 +241,8 @@ export const controllerMachine = controllerSetup.createMachine({
     aborted: false,
   }),
   output: ({ context }) => {
-    const left = Object.values(context.sources).some((facts) => facts.inFlight > 0)
-    return { clean: !(context.aborted || left), reason: context.reason, report: context.sources }
+    const settled = Object.values(context.sources).every(({ counts }) => counts?.inFlight === 0)
+    return { clean: settled && !context.aborted, reason: context.reason, report: context.sources }
   },
   on: {
     'source.moved': { actions: 'noteMoved' },

@@ -1,7 +1,8 @@
+import type { SourceCounts } from './counts.ts'
 import type { Credit } from './driver.ts'
 import type { ControllerError } from './errors.ts'
 import { type EventKind, type SourceKind, sourceKindOf } from './event.ts'
-import type { JobsSettled, Result, SourceState } from './protocol.ts'
+import type { SourceState } from './protocol.ts'
 
 /** What the controller keeps of each source: pure changes of its facts, one for each thing that may happen. */
 export interface SourceSpec {
@@ -10,7 +11,7 @@ export interface SourceSpec {
   readonly credit: Credit
 }
 
-/** What the controller knows of a source. `accepted = settled + inFlight`, at all times. */
+/** What the controller knows of a source. What it counts is its own, until it closes. */
 export interface SourceFacts {
   readonly kind: SourceKind
   readonly state: SourceState
@@ -18,10 +19,8 @@ export interface SourceFacts {
   readonly credit: Credit
   readonly answered: boolean
   readonly closed: boolean
-  readonly accepted: number
-  readonly settled: number
-  readonly inFlight: number
-  readonly results: Readonly<Record<Result, number>>
+  /** As they were when it closed; none before, and none of one that died. */
+  readonly counts: SourceCounts | undefined
   readonly reconnects: number
   readonly error: { readonly code: string; readonly message: string } | undefined
 }
@@ -31,26 +30,13 @@ export interface KnownSources {
   readonly sources: Readonly<Record<string, SourceFacts>>
 }
 
-const noResults: SourceFacts['results'] = {
-  done: 0,
-  ignored: 0,
-  duplicate: 0,
-  retried: 0,
-  parked: 0,
-  moved: 0,
-  released: 0,
-}
-
 export const factsOf = (spec: SourceSpec): SourceFacts => ({
   kind: sourceKindOf[spec.kind],
   state: 'connecting',
   credit: spec.credit,
   answered: false,
   closed: false,
-  accepted: 0,
-  settled: 0,
-  inFlight: 0,
-  results: noResults,
+  counts: undefined,
   reconnects: 0,
   error: undefined,
 })
@@ -83,38 +69,5 @@ export const movedTo = (
         ? undefined
         : facts.error,
 })
-
-/** What happens with every event, so it is spelled out. */
-export const arrivedIn = ({ sources }: KnownSources, name: string): KnownSources => {
-  const facts = sources[name]
-  if (facts === undefined) return { sources }
-  const counted = { ...facts, accepted: facts.accepted + 1, inFlight: facts.inFlight + 1 }
-  return { sources: { ...sources, [name]: counted } }
-}
-
-const addResults = (
-  results: SourceFacts['results'],
-  more: Readonly<Partial<Record<Result, number>>>,
-): SourceFacts['results'] => {
-  const sum = { ...results }
-  for (const result in more) sum[result as Result] += more[result as Result] ?? 0
-  return sum
-}
-
-export const settledIn = (context: KnownSources, event: JobsSettled): KnownSources => {
-  const sources = { ...context.sources }
-  for (const batch of event.batches) {
-    const facts = sources[batch.source]
-    if (facts === undefined) continue
-    const n = batch.settlements.length
-    sources[batch.source] = {
-      ...facts,
-      settled: facts.settled + n,
-      inFlight: facts.inFlight - n,
-      results: addResults(facts.results, batch.results),
-    }
-  }
-  return { sources }
-}
 
 export const isOpen = (context: KnownSources, name: string): boolean => context.sources[name]?.closed === false

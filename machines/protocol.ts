@@ -16,7 +16,7 @@ import type { EventKind } from './event.ts'
  * ```
  */
 
-/** How a job ended, as the controller counts it. `released` is the only one that leaves the event where it was. */
+/** How a job ended, as its source counts it. `released` is the only one that leaves the event where it was. */
 export const results = ['done', 'ignored', 'duplicate', 'retried', 'parked', 'moved', 'released'] as const
 
 export type Result = (typeof results)[number]
@@ -51,12 +51,16 @@ export const sourceStates = [
 
 export type SourceState = (typeof sourceStates)[number]
 
-/** The settlements of one source, gathered while the batch before was under way. */
-export interface SettledBatch {
-  readonly source: string
+/** What was settled, gathered while the batch before was under way. */
+export interface Settled {
   readonly settlements: readonly Settlement[]
   readonly bytes: number
   readonly results: Readonly<Partial<Record<Result, number>>>
+}
+
+/** Of one source. */
+export interface SettledBatch extends Settled {
+  readonly source: string
 }
 
 export interface JobsSettled {
@@ -116,7 +120,7 @@ export type OperatorTask = { readonly type: 'operator.perform'; readonly asked: 
 
 export type SourceCommand =
   | { readonly type: 'source.listen' }
-  | { readonly type: 'source.settle'; readonly settlements: readonly Settlement[]; readonly bytes: number }
+  | ({ readonly type: 'source.settle' } & Settled)
   | { readonly type: 'source.pause' }
   | { readonly type: 'source.resume' }
   | { readonly type: 'source.setCredit'; readonly credit: Credit }

@@ -1,4 +1,5 @@
 import { assign, type CallbackActorLogic, sendParent, sendTo, setup } from 'xstate'
+import { nothingCounted, type SourceCounts, withBrought, withSettled } from './counts.ts'
 import type { Credit } from './driver.ts'
 import type { ControllerError } from './errors.ts'
 import type { EventKind } from './event.ts'
@@ -66,7 +67,7 @@ export interface LinkInput {
 
 export interface SourceOutput {
   readonly name: string
-  readonly inFlight: number
+  readonly counts: SourceCounts
 }
 
 export interface SourceContext {
@@ -74,7 +75,7 @@ export interface SourceContext {
   readonly kind: EventKind
   readonly credit: Credit
   readonly policy: SourcePolicy
-  readonly inFlight: number
+  readonly counts: SourceCounts
   readonly bytesInFlight: number
   /** Failed connects since the last good one. */
   readonly failures: number
@@ -98,10 +99,10 @@ const wire = setup({
   guards: {
     notStarted: ({ context }) => !context.started,
     paused: ({ context }) => context.paused,
-    creditUsedUp: ({ context }) => context.inFlight >= context.credit.events || bytesUsedUp(context),
+    creditUsedUp: ({ context }) => context.counts.inFlight >= context.credit.events || bytesUsedUp(context),
     creditBack: ({ context }) =>
-      context.inFlight <= context.credit.events / 2 && context.bytesInFlight <= context.credit.bytes / 2,
-    nothingInFlight: ({ context }) => context.inFlight === 0,
+      context.counts.inFlight <= context.credit.events / 2 && context.bytesInFlight <= context.credit.bytes / 2,
+    nothingInFlight: ({ context }) => context.counts.inFlight === 0,
   },
   delays: {
     backoff: ({ context }) => nextBackoffMs(context.policy.backoff, context.failures, context.jitter),
@@ -140,13 +141,13 @@ const sourceSetup = wire.extend({
         bytes += delivery.bytes
         enqueue({ type: 'tellController', params: { type: delivery.event.kind, source: context.name, delivery } })
       }
-      enqueue.assign({ inFlight: context.inFlight + event.deliveries.length, bytesInFlight: bytes })
+      enqueue.assign({ counts: withBrought(context.counts, event.deliveries.length), bytesInFlight: bytes })
     }),
     settle: wire.enqueueActions(({ context, event, enqueue }) => {
       if (event.type !== 'source.settle') return
       enqueue({ type: 'tellLink', params: { type: 'link.settle', settlements: event.settlements } })
       enqueue.assign({
-        inFlight: context.inFlight - event.settlements.length,
+        counts: withSettled(context.counts, event.settlements.length, event.results),
         bytesInFlight: context.bytesInFlight - event.bytes,
       })
     }),
@@ -170,7 +171,7 @@ export const sourceMachine = sourceSetup.createMachine({
     kind: input.kind,
     credit: input.credit,
     policy: { ...defaultSourcePolicy, ...input.policy },
-    inFlight: 0,
+    counts: nothingCounted,
     bytesInFlight: 0,
     failures: 0,
     jitter: 0.5,
@@ -180,7 +181,7 @@ export const sourceMachine = sourceSetup.createMachine({
   }),
   invoke: { id: 'link', src: 'link', input: ({ context }) => ({ name: context.name, credit: context.credit }) },
   initial: 'connecting',
-  output: ({ context }) => ({ name: context.name, inFlight: context.inFlight }),
+  output: ({ context }) => ({ name: context.name, counts: context.counts }),
   on: {
     'link.connected': {},
     'link.failed': {},

@@ -7,7 +7,7 @@ import { createDurations } from './durations.ts'
  * # Metrics
  *
  * What `GET /metrics` answers, in the Prometheus text format. Nothing here is counted event by event: at a scrape the
- * controller hands over one snapshot of its own counters, and every number of the answer comes from that one moment. So
+ * controller hands over one snapshot of its sources' counters, and every number of the answer comes from that one moment. So
  * `accepted = settled + in flight` holds in each scrape, and may be alerted on (docs/alerts.yaml).
  *
  * Labels are names from the configuration, never ids: the number of series is bounded by it.

@@ -1,5 +1,6 @@
 import { type AnyActorRef, createActor, fromCallback } from 'xstate'
 import { controllerMachine } from '../../machines/controller.ts'
+import { nothingCounted } from '../../machines/counts.ts'
 import type { Credit, Driver } from '../../machines/driver.ts'
 import type { Ledger } from '../../machines/journal.ts'
 import type { JournalCommand, JournalFact, OperatorTask } from '../../machines/protocol.ts'
@@ -103,7 +104,8 @@ export const walk = (parts: WalkParts): Run => {
     end: async () => {
       root.send({ type: 'controller.drain', reason: 'bench' })
       await stopped.promise
-      const done = Object.values(root.getSnapshot().context.sources).reduce((sum, { results }) => sum + results.done, 0)
+      const counts = Object.values(root.getSnapshot().context.sources).map((facts) => facts.counts ?? nothingCounted)
+      const done = counts.reduce((sum, { results }) => sum + results.done, 0)
       if (done < events) throw new Error(`${done} of ${events} events were handled.`)
       await parts.end?.()
     },

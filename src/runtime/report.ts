@@ -1,5 +1,5 @@
-import type { ControllerContext } from '../../machines/controller.ts'
-import type { SourceFacts } from '../../machines/facts.ts'
+import type { SourceCounts } from '../../machines/counts.ts'
+import type { SourceState } from '../../machines/protocol.ts'
 import type { Task } from '../jobs/task.ts'
 import type { DrainReport } from '../status.ts'
 
@@ -11,7 +11,7 @@ export interface DrainFacts {
   readonly since: number
   readonly now: number
   readonly budgetMs: number
-  readonly context: ControllerContext
+  readonly sources: readonly (readonly [name: string, state: SourceState, counts: SourceCounts])[]
   readonly unsettled: readonly Task[]
 }
 
@@ -24,7 +24,7 @@ export const drainReport = ({
   since,
   now,
   budgetMs,
-  context,
+  sources,
   unsettled,
 }: DrainFacts): DrainReport => ({
   clean,
@@ -32,7 +32,12 @@ export const drainReport = ({
   phase,
   tookMs: Math.round(now - since),
   timeLeftMs: Math.max(0, Math.round(budgetMs - (now - since))),
-  sources: Object.fromEntries(Object.entries(context.sources).map(([name, facts]) => [name, sourceLine(facts)])),
+  sources: Object.fromEntries(
+    sources.map(([name, state, { inFlight, settled, results }]) => [
+      name,
+      { state, inFlight, settled, released: results.released, parked: results.parked },
+    ]),
+  ),
   unsettled: [...unsettled]
     .sort((a, b) => a.admittedAt - b.admittedAt)
     .slice(0, mostListed)
@@ -43,12 +48,4 @@ export const drainReport = ({
       ageMs: Math.round(now - task.admittedAt),
       state: task.startedAt === undefined ? 'waiting' : 'running',
     })),
-})
-
-const sourceLine = ({ state, inFlight, settled, results }: SourceFacts): DrainReport['sources'][string] => ({
-  state,
-  inFlight,
-  settled,
-  released: results.released,
-  parked: results.parked,
 })

@@ -11,6 +11,7 @@ import { version } from '../version.ts'
 import type { Assembly } from './assembly.ts'
 import { createLocks } from './locks.ts'
 import { drainReport } from './report.ts'
+import { sourceCounts, sourceSnapshot } from './sourceActors.ts'
 import type { StateTimes } from './stateTimes.ts'
 
 /** What can be seen of a running controller: all of it read from the root's snapshot, the jobs and the journal. */
@@ -36,7 +37,8 @@ export const createView = (config: ResolvedConfig, assembly: Assembly, times: St
   }
 
   const report = (clean: boolean): DrainReport => {
-    const { context, value } = root.getSnapshot()
+    const snapshot = root.getSnapshot()
+    const { context, value } = snapshot
     const now = performance.now()
     return drainReport({
       clean,
@@ -45,7 +47,7 @@ export const createView = (config: ResolvedConfig, assembly: Assembly, times: St
       since: drainSince ?? now,
       now,
       budgetMs: config.shutdownTimeoutMs,
-      context,
+      sources: Object.entries(context.sources).map(([name, { state }]) => [name, state, sourceCounts(snapshot, name)]),
       unsettled: jobs.unsettled(),
     })
   }
@@ -57,9 +59,7 @@ export const createView = (config: ResolvedConfig, assembly: Assembly, times: St
     if (!snapshot.hasTag('ready')) why.push(`the controller is in ${stateName()}`)
     if (context.journal !== 'up') why.push('the journal does not answer')
     for (const [name, { state }] of Object.entries(context.sources)) {
-      const actor = snapshot.children[sourceActorId(name)]
-      const ready = (actor?.getSnapshot() as { hasTag?(tag: string): boolean } | undefined)?.hasTag?.('ready') === true
-      if (!ready) why.push(`source ${name} is in ${state}`)
+      if (sourceSnapshot(snapshot, name)?.hasTag('ready') !== true) why.push(`source ${name} is in ${state}`)
     }
     return { live: snapshot.status === 'active', started: snapshot.hasTag('started'), ready: why.length === 0, why }
   }
@@ -69,9 +69,10 @@ export const createView = (config: ResolvedConfig, assembly: Assembly, times: St
     return journal.parked.counts().catch(() => ({}))
   }
 
-  const sourceStatuses = (parked: Readonly<Record<string, number>>): Record<string, SourceStatus> =>
-    Object.fromEntries(
-      Object.entries(root.getSnapshot().context.sources).map(([name, facts]) => [
+  const sourceStatuses = (parked: Readonly<Record<string, number>>): Record<string, SourceStatus> => {
+    const snapshot = root.getSnapshot()
+    return Object.fromEntries(
+      Object.entries(snapshot.context.sources).map(([name, facts]) => [
         name,
         {
           kind: facts.kind,
@@ -79,10 +80,7 @@ export const createView = (config: ResolvedConfig, assembly: Assembly, times: St
           state: facts.state,
           stateSince: (times.since(name) ?? startedAt).toISOString(),
           ...troubleOf(facts, times.since(name), times.downSince(name)),
-          accepted: facts.accepted,
-          settled: facts.settled,
-          inFlight: facts.inFlight,
-          results: facts.results,
+          ...sourceCounts(snapshot, name),
           parked: parked[name] ?? 0,
           credit: facts.credit.events,
           reconnects: facts.reconnects,
@@ -91,6 +89,7 @@ export const createView = (config: ResolvedConfig, assembly: Assembly, times: St
         },
       ]),
     )
+  }
 
   const status = async (): Promise<Status> => {
     const [parked, lockStates] = await Promise.all([parkedCounts(), locks()])
@@ -111,26 +110,35 @@ export const createView = (config: ResolvedConfig, assembly: Assembly, times: St
 
   const render = async (): Promise<string> => {
     const parked = await parkedCounts()
-    const facts = Object.entries(root.getSnapshot().context.sources)
+    const snapshot = root.getSnapshot()
     return metrics.render({
       mailboxDepth: jobs.waiting(),
       version,
       ready: probes().ready,
       ...(drainSince === undefined ? {} : { drainMs: performance.now() - drainSince }),
       sources: Object.fromEntries(
-        facts.map(([name, known]) => [name, { ...known, stateMs: times.totals(name), parked: parked[name] ?? 0 }]),
+        Object.entries(snapshot.context.sources).map(([name, { kind, state, reconnects }]) => [
+          name,
+          {
+            kind,
+            state,
+            reconnects,
+            ...sourceCounts(snapshot, name),
+            stateMs: times.totals(name),
+            parked: parked[name] ?? 0,
+          },
+        ]),
       ),
     })
   }
 
   const graph = (): unknown => {
-    const { value, children } = root.getSnapshot()
+    const snapshot = root.getSnapshot()
     return [
-      describeMachine('controller', controllerMachine, value),
-      ...Object.keys(sources).map((name) => {
-        const snapshot = children[sourceActorId(name)]?.getSnapshot() as { value?: unknown } | undefined
-        return describeMachine(sourceActorId(name), sourceMachine, snapshot?.value)
-      }),
+      describeMachine('controller', controllerMachine, snapshot.value),
+      ...Object.keys(sources).map((name) =>
+        describeMachine(sourceActorId(name), sourceMachine, sourceSnapshot(snapshot, name)?.value),
+      ),
     ]
   }
 

@@ -39,8 +39,12 @@ const contextOf = (snapshot: AnyMachineSnapshot): SourceContext => snapshot.cont
 
 const settleAll = (snapshot: AnyMachineSnapshot): EventObject & SourceCommand => ({
   type: 'source.settle',
-  settlements: Array.from({ length: contextOf(snapshot).inFlight }, (_, receipt) => ({ receipt, outcome: 'ack' })),
+  settlements: Array.from({ length: contextOf(snapshot).counts.inFlight }, (_, receipt) => ({
+    receipt,
+    outcome: 'ack',
+  })),
   bytes: contextOf(snapshot).bytesInFlight,
+  results: { done: contextOf(snapshot).counts.inFlight },
 })
 
 const exploration: WalkOptions<typeof pure> = {
@@ -48,8 +52,13 @@ const exploration: WalkOptions<typeof pure> = {
   // The link is a callback: it goes on until it is stopped.
   answers: { link: [] },
   events: (snapshot) => {
-    const { inFlight } = contextOf(snapshot)
-    const one: SourceCommand = { type: 'source.settle', settlements: [{ receipt: 0, outcome: 'ack' }], bytes: 1 }
+    const { inFlight } = contextOf(snapshot).counts
+    const one: SourceCommand = {
+      type: 'source.settle',
+      settlements: [{ receipt: 0, outcome: 'ack' }],
+      bytes: 1,
+      results: { done: 1 },
+    }
     return [
       { type: 'source.listen' },
       { type: 'source.pause' },
@@ -67,8 +76,8 @@ const exploration: WalkOptions<typeof pure> = {
     ]
   },
   keyOf: (snapshot) => {
-    const { inFlight, started, paused, credit } = contextOf(snapshot)
-    return JSON.stringify([snapshot.value, inFlight, started, paused, credit.events])
+    const { counts, started, paused, credit } = contextOf(snapshot)
+    return JSON.stringify([snapshot.value, counts.inFlight, started, paused, credit.events])
   },
 }
 const walk = walkMachine(pure, exploration)
@@ -93,7 +102,7 @@ describe('the source machine, over all reachable states', () => {
   test('an abort ends in closed with no answer from anybody, and says what stayed unsettled', () => {
     for (const state of states.filter(({ status }) => status === 'active')) {
       const end = runOut(pure, transition(pure, state, { type: 'source.abort' })[0])
-      expect(end.output, pathOf(state)).toEqual({ name: 'fake', inFlight: contextOf(state).inFlight })
+      expect(end.output, pathOf(state)).toEqual({ name: 'fake', counts: contextOf(state).counts })
     }
   })
 
@@ -109,8 +118,12 @@ describe('the source machine, over all reachable states', () => {
     expect(ends.length).toBeGreaterThan(20)
   })
 
-  test('the count of events in flight is never below zero', () => {
-    for (const state of states) expect(contextOf(state).inFlight).toBeGreaterThanOrEqual(0)
+  test('what was accepted is settled or in flight, at all times', () => {
+    for (const { counts } of states.map(contextOf)) {
+      expect(counts.accepted).toBe(counts.settled + counts.inFlight)
+      expect(counts.settled).toBe(counts.results.done)
+      expect(counts.inFlight).toBeGreaterThanOrEqual(0)
+    }
   })
 })
 
@@ -182,7 +195,8 @@ const replay = (): Replay => {
     settle: (outcome) => {
       const settlements: Settlement[] = arrived.slice(settled).map(({ receipt }) => ({ receipt, outcome }))
       settled = arrived.length
-      send({ type: 'source.settle', settlements, bytes: settlements.length * 10 })
+      const results = { [outcome === 'ack' ? 'done' : 'released']: settlements.length }
+      send({ type: 'source.settle', settlements, bytes: settlements.length * 10, results })
     },
   }
 }
@@ -207,7 +221,7 @@ describe('the source machine with its real link and a faked driver', () => {
     expect(source.moves).toEqual(['connecting', 'waiting', 'listening', 'draining', 'disconnecting', 'closed'])
     expect(source.fake.calls).toEqual(['connect', 'consume', 'cancel', 'disconnect'])
     expect(source.fake.settled.map(({ receipt }) => receipt)).toEqual([1, 2, 3])
-    expect(source.output()).toEqual({ name: 'fake', inFlight: 0 })
+    expect(source.output()).toMatchObject({ name: 'fake', counts: { inFlight: 0 } })
   })
 
   test('a lost link is backed off from, tried again while it is refused, and listened to when it is back', async () => {
@@ -239,7 +253,7 @@ describe('the source machine with its real link and a faked driver', () => {
     source.settle('ack')
     source.send({ type: 'source.drain' })
     await until(() => source.output())
-    expect(source.output()).toEqual({ name: 'fake', inFlight: 0 })
+    expect(source.output()).toMatchObject({ name: 'fake', counts: { inFlight: 0 } })
     expect(source.moves.filter((state) => state === 'backingOff')).toHaveLength(1)
   })
 

@@ -5,6 +5,7 @@ import { ControllerError } from '../../machines/errors.ts'
 import type { ArrivedEvent } from '../../machines/event.ts'
 import { type Intake, journalQueue, type Ledger, longQueue } from '../../machines/journal.ts'
 import { sourceMachine } from '../../machines/source.ts'
+import { sourceCounts } from '../../src/runtime/sourceActors.ts'
 import { createMemoryJournal } from '../../src/testing/journal/journal.ts'
 import { brokenOff } from '../../src/testing/journal/underLock.ts'
 import type { Wire } from '../../src/testing/journal/wire.ts'
@@ -142,9 +143,12 @@ export const startReplica = (
         .map(({ id }) => `${id} runs`),
     ],
     miscounted: () =>
-      Object.entries(root.getSnapshot().context.sources).flatMap(([source, { accepted, settled, inFlight }]) =>
-        accepted === settled + inFlight && inFlight >= 0 ? [] : [`${source}: ${accepted} ≠ ${settled} + ${inFlight}`],
-      ),
+      Object.keys(root.getSnapshot().context.sources).flatMap((source) => {
+        const { accepted, settled, inFlight } = sourceCounts(root.getSnapshot(), source)
+        return accepted === settled + inFlight && inFlight >= 0
+          ? []
+          : [`${source}: ${accepted} ≠ ${settled} + ${inFlight}`]
+      }),
   }
   root.subscribe({
     next: ({ value }) => {

@@ -234,7 +234,7 @@ describe('a controller under test that dies or drains', () => {
     await controller.advance('1s')
     expect(controller.settled.map(({ id, result }) => [id, result])).toEqual([['second', 'released']])
     go.resolve()
-    expect(await drained).toMatchObject({ clean: true, report: { test: { inFlight: 0 } } })
+    expect(await drained).toMatchObject({ clean: true, report: { test: { counts: { inFlight: 0 } } } })
     expect(await first).toMatchObject({ result: 'done' })
     await expect(controller.send('a')).rejects.toThrow('restart()')
     await controller.restart()
