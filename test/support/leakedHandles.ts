@@ -6,10 +6,10 @@ import { afterAll } from 'vitest'
 /**
  * Fails a test file that leaves something open: a socket, a server, a timer, a child process, a watcher.
  *
- * What is on its way out gets two seconds. Pipes and immediates are the test runner's, which talks through them.
+ * What is on its way out gets five seconds, in which a connection that the kernel tries again is there or not. Pipes and immediates are the test runner's, which talks through them.
  */
 const runnersOwn = new Set(['Immediate', 'TickObject', 'PipeWrap', 'MessagePort', 'FSReqCallback', 'FSReqPromise'])
-const patienceMs = 2_000
+const patienceMs = 5_000
 
 const sockets = new Set<WeakRef<Socket>>()
 for (const side of ['client', 'server']) {
