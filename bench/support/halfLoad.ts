@@ -6,6 +6,8 @@ import { handlerOf, walk } from './walk.ts'
 /** A source with something that sends to it; both live through all runs of a side. */
 export interface Entrance {
   readonly ledger: Ledger
+  /** So many come before the others in each run, and are not measured (default 1). */
+  readonly first?: number
   driver(): Driver
   /** Each event says in its data when it was due (`sentAt`). */
   send(events: number, perSecond: number | undefined): Promise<unknown>
@@ -14,21 +16,25 @@ export interface Entrance {
 
 /**
  * How long an event takes from the moment it is sent to its settlement, at half of what the same entrance takes when
- * all is sent as fast as it goes; that is found out whenever a side opens. A first event that is not measured shows
- * that the source is connected and takes some.
+ * all is sent as fast as it goes; that is found out whenever a side opens. What comes first is not measured: it shows that
+ * the source is connected and takes some.
  */
 export const atHalfLoad =
   (open: () => Promise<Entrance>): OpenSide =>
   async (events) => {
-    const { ledger, driver, send, close } = await open()
+    const { ledger, first = 1, driver, send, close } = await open()
     const handlers = [handlerOf(async () => undefined)]
     const runAt = async (perSecond: number | undefined): Promise<Run> => {
-      const first = Promise.withResolvers<void>()
-      const settled = (): void => first.resolve()
-      const run = walk({ driver: driver(), handlers, ledger, events: events + 1, timed: true, settled })
+      const taken = Promise.withResolvers<void>()
+      let count = 0
+      const settled = (more: number): void => {
+        count += more
+        if (count >= first) taken.resolve()
+      }
+      const run = walk({ driver: driver(), handlers, ledger, events: first + events, timedAfter: first, settled })
       const reached = run.go()
-      await send(1, undefined)
-      await first.promise
+      await send(first, undefined)
+      await taken.promise
       const go = async (): Promise<Partial<Latency> | undefined> => {
         const [told] = await Promise.all([reached, send(events, perSecond)])
         return told

@@ -13,8 +13,16 @@ export interface Meter {
 /** A time that processes of one machine share. */
 export const sharedNow = (): number => performance.timeOrigin + performance.now()
 
-/** `timed`: each event says in its data when it was sent, on the clock of `sharedNow`. */
-export const createMeter = (settlements: number, timed: boolean, told?: (count: number) => void): Meter => {
+/**
+ * `timedAfter`: each event says in its data when it was sent, on the clock of `sharedNow`; so many, the first that are
+ * settled, are not told of.
+ */
+export const createMeter = (
+  settlements: number,
+  timedAfter: number | undefined,
+  told?: (count: number) => void,
+): Meter => {
+  const timed = timedAfter !== undefined
   const { promise, resolve, reject } = Promise.withResolvers<Latency | undefined>()
   const sentAt = new Map<number, number>()
   const millis: number[] = []
@@ -50,7 +58,7 @@ export const createMeter = (settlements: number, timed: boolean, told?: (count: 
             }
           }
           told?.(batch.length)
-          if (settled >= settlements) resolve(timed ? latencyOf(millis) : undefined)
+          if (settled >= settlements) resolve(timed ? latencyOf(millis.slice(timedAfter)) : undefined)
         },
       }
     },

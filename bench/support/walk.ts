@@ -29,8 +29,8 @@ export interface WalkParts {
   readonly failures?: number
   /** Of the driver (default: `credit`). */
   readonly credit?: Credit
-  /** Tells how long it took from each event's `sentAt` to its settlement. */
-  readonly timed?: boolean
+  /** Tells how long it took from each event's `sentAt` to its settlement, but for those that are settled first: so many. */
+  readonly timedAfter?: number
   /** Called with each settlement that has reached the driver. */
   settled?(count: number): void
   /** Looks at the root before it starts. */
@@ -64,8 +64,8 @@ const openJournal = fromCallback<JournalCommand>(({ sendBack, receive }) => {
 })
 
 export const walk = (parts: WalkParts): Run => {
-  const { driver, retries, handlers, ledger, events, failures = 0, timed = false } = parts
-  const meter = createMeter(events + failures, timed, parts.settled)
+  const { driver, retries, handlers, ledger, events, failures = 0, timedAfter } = parts
+  const meter = createMeter(events + failures, timedAfter, parts.settled)
   const stopped = Promise.withResolvers<void>()
   const jobs = createJobs({
     handlers,

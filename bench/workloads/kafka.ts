@@ -124,7 +124,8 @@ export const kafka: Workload = {
 
 export const kafkaHalf: Workload = {
   name: 'kafkaHalf',
-  about: 'four partitions at half load: from the moment a record is sent to its settlement, its commit not included',
+  about:
+    'four partitions at half load: from the moment a record is sent to its settlement, its commit not included; after the join',
   events: 50_000,
   servers: ['kafka', 'postgres'],
   goals: [],
@@ -135,6 +136,7 @@ export const kafkaHalf: Workload = {
       const arrivals = await openArrivals('kafka', own.topic)
       return {
         ledger: journal.journal.ledger,
+        first: 4 * suspicious,
         driver: () => driverOf(own.topic, own.topic),
         send: arrivals.send,
         close: closing(own, journal, arrivals),
