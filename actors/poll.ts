@@ -8,7 +8,7 @@ import { createPollLink, type PollLink } from './poll/link.ts'
 import type { ConditionOptions, PollCommon, TriggerOptions } from './poll/options.ts'
 import { createOutboxFinder } from './poll/outbox.ts'
 import { pollError } from './poll/pollError.ts'
-import { pollOnce, type Undelivered } from './poll/round.ts'
+import { pollOnce, recover, type Undelivered } from './poll/round.ts'
 import { quoteName } from './poll/sql.ts'
 import { createSweepFinder } from './poll/sweep.ts'
 
@@ -36,7 +36,7 @@ import { createSweepFinder } from './poll/sweep.ts'
 export type PollOptions = PollCommon & (TriggerOptions | ConditionOptions)
 
 export const createPollDriver = (options: PollOptions, intake: Intake): Driver => {
-  const undelivered: Undelivered = { page: [] }
+  const undelivered: Undelivered = new Set()
   let receipts = 0
   const nextReceipt = () => ++receipts
   let link: PollLink | undefined
@@ -57,9 +57,19 @@ export const createPollDriver = (options: PollOptions, intake: Intake): Driver =
       const watch = watchOf(options, intake, host)
       const finder = finderFor(options, watch, options.url === undefined ? undefined : await open(options.url))
       await intake.transaction((tx) => finder.verify(tx))
-      const poll = (limit: number) => pollOnce(intake, watch, finder, undelivered, limit)
+      const parts = { intake, watch, finder, undelivered }
+      const poll = (limit: number, asked: () => void) => pollOnce(parts, limit, asked)
       const pageSize = () => pageSizeOf(options, host.credit.events)
-      link = createPollLink({ host, options, pageSize, undelivered, nextReceipt, poll, close })
+      link = createPollLink({
+        host,
+        options,
+        pageSize,
+        undelivered,
+        nextReceipt,
+        recover: () => recover(parts),
+        poll,
+        close,
+      })
       await listen(options, host, open, link.wake)
       return link
     } catch (thrown) {

@@ -1,6 +1,6 @@
 import type { Delivery, DriverHost, Link, Settlement } from '../../machines/driver.ts'
 import { nextPollDelayMs } from '../../machines/policies.ts'
-import type { Journaled, Page } from './finder.ts'
+import type { Journaled } from './finder.ts'
 import type { PollCommon } from './options.ts'
 import { pollError } from './pollError.ts'
 import type { Round, Undelivered } from './round.ts'
@@ -12,7 +12,8 @@ import type { Round, Undelivered } from './round.ts'
  * - after a full page for which there is no room: as soon as there is for half a page, so that pages stay large;
  * - otherwise after the adaptive delay, with whatever credit there is.
  *
- * A poll that fails is the end of the link.
+ * A page is handed over when the next poll has been asked for, so that Postgres works while handlers do; at once where
+ * there is none. A poll that fails is the end of the link; what it leaves undelivered comes first in the next one.
  */
 export interface PollLink extends Link {
   /** Something may have come: poll without waiting. */
@@ -29,18 +30,21 @@ export interface PollLinkParts {
   readonly undelivered: Undelivered
   /** Unique for the life of the process. */
   nextReceipt(): number
-  poll(limit: number): Promise<Round>
+  recover(): Promise<Round>
+  poll(limit: number, asked: () => void): Promise<Round>
   /** Closes the connections of the link, in bounded time. Legal twice. */
   close(): Promise<void>
 }
 
 export const createPollLink = (parts: PollLinkParts): PollLink => {
-  const { host, options, pageSize, undelivered, nextReceipt, poll, close } = parts
+  const { host, options, pageSize, undelivered, nextReceipt, recover, poll, close } = parts
   const inFlight = new Set<number>()
   let state: 'connected' | 'consuming' | 'cancelled' | 'over' = 'connected'
   let paused = false
   let due = false
   let more = false
+  let recovered = undelivered.size === 0
+  let held: { readonly events: readonly Journaled[]; readonly batch: readonly Delivery[] } | undefined
   let emptyPolls = 0
   let timer: NodeJS.Timeout | undefined
   let underWay: Promise<void> | undefined
@@ -55,17 +59,22 @@ export const createPollLink = (parts: PollLinkParts): PollLink => {
     next()
   }
 
+  const isPolling = (): boolean => state === 'consuming' && !paused
+
   const next = (): void => {
-    if (state !== 'consuming' || paused || underWay !== undefined) return
+    if (underWay !== undefined) return
     const room = host.credit.events - inFlight.size
-    if (room > 0 && (due || (more && room >= pageSize() / 2))) {
+    if (isPolling() && room > 0 && (due || (more && room >= pageSize() / 2))) {
       rest()
       due = false
       underWay = run(Math.min(room, pageSize())).then(() => {
         underWay = undefined
         next()
       })
-    } else if (!due && timer === undefined) {
+      return
+    }
+    handOver()
+    if (isPolling() && !due && timer === undefined) {
       timer = setTimeout(fallDue, nextPollDelayMs(toPolicy(options), emptyPolls, Math.random()))
     }
   }
@@ -73,12 +82,13 @@ export const createPollLink = (parts: PollLinkParts): PollLink => {
   const run = async (limit: number): Promise<void> => {
     try {
       const startedAt = performance.now()
-      const round = await poll(limit)
+      const round = await (recovered ? poll(limit, handOver) : recover())
       if (round === 'busy') {
         more = false
         return
       }
-      deliver(round)
+      recovered = true
+      take(round.events)
       more = round.more
       emptyPolls = round.events.length === 0 ? emptyPolls + 1 : 0
       const tookMs = Math.round(performance.now() - startedAt)
@@ -88,13 +98,18 @@ export const createPollLink = (parts: PollLinkParts): PollLink => {
     }
   }
 
-  const deliver = ({ events }: Page): void => {
-    if (state === 'over') return
-    undelivered.page = []
-    if (events.length === 0) return
+  const take = (events: readonly Journaled[]): void => {
     const batch = events.map((event) => toDelivery(event, host.source, nextReceipt()))
     for (const { receipt } of batch) inFlight.add(receipt)
-    host.deliver(batch)
+    held = { events, batch }
+  }
+
+  const handOver = (): void => {
+    if (held === undefined || state === 'over') return
+    const { events, batch } = held
+    held = undefined
+    undelivered.delete(events)
+    if (batch.length > 0) host.deliver(batch)
   }
 
   const end = (): void => {

@@ -1,52 +1,71 @@
-import type { Intake } from '../../machines/journal.ts'
+import type { Intake, Queryable } from '../../machines/journal.ts'
 import type { Finder, Journaled, Page, Watch } from './finder.ts'
 
 /**
- * Events that are in the journal, or may be, and that the controller has not been given. Kept over connections.
+ * Pages of events that are in the journal, or may be, and that the controller has not been given. Kept over connections.
  *
- * When a commit fails nobody knows whether it happened. The next poll then looks which events of the page are there and
- * leased to this replica, and brings those; the lock of the source says that the lost transaction has ended by then. So
- * no row is leased to a living replica that does not know of it.
+ * When a commit fails nobody knows whether it happened. So the next connection looks first which of these events are
+ * there and leased to this replica, and brings those; the lock of the source says that the lost transaction has ended by
+ * then. No row stays leased to a living replica that does not know of it.
  */
-export interface Undelivered {
-  page: readonly Journaled[]
-}
+export type Undelivered = Set<readonly Journaled[]>
 
 /** `busy`: another replica polls this source now. */
 export type Round = Page | 'busy'
 
+export interface PollParts {
+  readonly intake: Intake
+  readonly watch: Watch
+  readonly finder: Finder
+  readonly undelivered: Undelivered
+}
+
 /**
- * One poll: a transaction of the journal in which the finder runs, under the lock of the source. Its statements are many
- * and short, but look costly to the planner: compiling each (`jit`) would take longer than running it.
+ * A transaction of the journal under the lock of the source. Its statements are many and short, but look costly to the
+ * planner: compiling each (`jit`) would take longer than running it.
  */
-export const pollOnce = async (
-  intake: Intake,
-  watch: Watch,
-  finder: Finder,
-  undelivered: Undelivered,
-  limit: number,
-): Promise<Round> => {
-  const before = undelivered.page
-  const round = await intake.transaction(async (tx): Promise<Round> => {
-    undelivered.page = before
+const alone = ({ intake, watch }: PollParts, run: (tx: Queryable) => Promise<Page>): Promise<Round> =>
+  intake.transaction(async (tx) => {
     const { rows } = await tx.query<{ mine: boolean }>(
       `select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as mine,
         set_config('TimeZone', 'UTC', true), set_config('jit', 'off', true)`,
       [`koksmat:poll:${intake.schema}:${watch.source}`],
     )
-    if (rows[0]?.mine !== true) return 'busy'
-    if (before.length > 0) {
-      const held = await tx.query<{ seq: string }>(
-        `select seq::text from ${watch.schema}.event where seq = any($1::bigint[]) and state = 'leased' and lease_by = $2`,
-        [before.map((event) => event.seq), before[0]?.lease],
-      )
-      const seqs = new Set(held.rows.map((row) => row.seq))
-      return { events: before.filter((event) => seqs.has(event.seq)), more: true }
-    }
-    const page = await finder.find(tx, limit)
-    undelivered.page = page.events
+    return rows[0]?.mine === true ? run(tx) : 'busy'
+  })
+
+/** By then a statement that was called has reached the socket. */
+const written = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
+
+/** One poll. Postgres works on it when `asked` is called, each time that the transaction is repeated. */
+export const pollOnce = async (parts: PollParts, limit: number, asked: () => void): Promise<Round> => {
+  const { finder, undelivered } = parts
+  let events: readonly Journaled[] = []
+  const round = await alone(parts, async (tx) => {
+    undelivered.delete(events)
+    const [page] = await Promise.all([finder.find(tx, limit), written().then(asked)])
+    events = page.events
+    undelivered.add(events)
     return page
   })
-  if (round !== 'busy' && before.length === 0) await finder.committed()
+  if (round !== 'busy') await finder.committed()
+  return round
+}
+
+/** What the connection before has left undelivered, as one page. */
+export const recover = async (parts: PollParts): Promise<Round> => {
+  const { watch, undelivered } = parts
+  const left = [...undelivered].flat()
+  const round = await alone(parts, async (tx) => {
+    const { rows } = await tx.query<{ seq: string }>(
+      `select seq::text from ${watch.schema}.event where seq = any($1::bigint[]) and state = 'leased' and lease_by = $2`,
+      [left.map((event) => event.seq), left[0]?.lease],
+    )
+    const seqs = new Set(rows.map((row) => row.seq))
+    return { events: left.filter((event) => seqs.has(event.seq)), more: true }
+  })
+  if (round === 'busy') return round
+  undelivered.clear()
+  undelivered.add(round.events)
   return round
 }

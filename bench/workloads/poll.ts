@@ -3,7 +3,7 @@ import { createPollDriver } from '../../actors/poll.ts'
 import { graphileWorker } from '../peers/graphileWorker.ts'
 import { pgBoss } from '../peers/pgBoss.ts'
 import { openBenchJournal } from '../support/journal.ts'
-import { handlerOf, walk } from '../support/walk.ts'
+import { credit, handlerOf, walk } from '../support/walk.ts'
 import type { OpenSide, Run, Workload } from '../workload.ts'
 
 const page = 1_000
@@ -39,7 +39,7 @@ const controller: OpenSide = async (events) => {
         },
         journal.intake,
       )
-      return walk({ driver, handlers, ledger: journal.ledger, events })
+      return walk({ driver, handlers, ledger: journal.ledger, events, credit: { ...credit, events: 2 * page } })
     },
     close,
   }

@@ -39,6 +39,8 @@ export interface StartOptions {
   readonly intake?: Intake
   /** Do not settle by itself. */
   readonly hold?: boolean
+  /** Called with each batch, before it is settled. */
+  onBatch?(): void
 }
 
 export interface Started {
@@ -146,6 +148,7 @@ export const pollHarness = (): PollHarness => {
       deliver: (batch) => {
         batches.push(batch)
         deliveries.push(...batch)
+        more.onBatch?.()
         if (more.hold !== true) void done(batch)
       },
       lost: (error) => losses.push(error),

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { createPollDriver, type PollOptions } from '../../actors/poll.ts'
 import type { DriverHost } from '../../machines/driver.ts'
+import type { Intake } from '../../machines/journal.ts'
 import { tcpProxy } from '../support/tcpProxy.ts'
 import { until } from '../support/until.ts'
 import { killSessions, patient, pollHarness, quick, randomName, silentLog } from './poll.harness.ts'
@@ -37,6 +38,17 @@ const hostFor = (source: string): DriverHost => ({
   count: () => {},
 })
 
+/** Counts the transactions of an intake; one of them does not begin. */
+const counted = async ({ breaks }: { readonly breaks?: number } = {}) => {
+  const real = await intake()
+  let begun = 0
+  const transaction: Intake['transaction'] = (run) => {
+    if (++begun === breaks) return Promise.reject(new Error('cut by the test'))
+    return real.transaction(run)
+  }
+  return { journal: { ...real, transaction }, transactions: () => begun }
+}
+
 /** The other database under an address by which its sessions can be told. */
 const named = (address = otherUrl) => {
   const name = randomName('session')
@@ -69,6 +81,21 @@ describe('when it polls', () => {
     expect(await events(poller.source)).toHaveLength(5)
     await poller.done(poller.deliveries.slice(2))
     await poller.ids(12)
+  })
+
+  test('Postgres is asked for the next page before one is handed over', async () => {
+    const table = await createTable(20)
+    const { journal: real, transactions } = await counted()
+    let begun = 0
+    const poller = await start(marking(table, { ...patient, pageSize: 10 }), {
+      intake: real,
+      onBatch: () => {
+        begun ||= transactions()
+      },
+    })
+    await poller.ids(20)
+    // That of `verify`, of the first page, and of the second.
+    expect(begun).toBe(3)
   })
 
   test('a row that comes while nothing happens is found within the interval', async () => {
@@ -187,6 +214,19 @@ describe('connections', () => {
     await poller.ids(3)
     await until(async () => (await events(poller.source)).length === 0)
     expect(poller.deliveries).toHaveLength(3)
+  })
+
+  test('a page that waits to be handed over when the connection breaks is delivered by the next one, once', async () => {
+    const table = await createTable(20)
+    const { journal: breaking } = await counted({ breaks: 3 })
+    const poller = await start(marking(table, { ...patient, pageSize: 10 }), { intake: breaking, hold: true })
+    await until(() => poller.losses.length === 1)
+    expect(poller.deliveries).toEqual([])
+    expect(await events(poller.source)).toHaveLength(10)
+    await poller.reconnect()
+    await poller.ids(20)
+    expect(new Set(poller.deliveries.map(({ event }) => event.id)).size).toBe(20)
+    expect(await events(poller.source)).toHaveLength(20)
   })
 
   test('after cancel nothing is delivered any more, and settle is still legal', async () => {
