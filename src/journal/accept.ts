@@ -27,6 +27,7 @@ interface Item {
   expired: boolean
 }
 
+/** Which were inserted, and which of them have a mark; absent where all were and none has. */
 interface Inserted {
   readonly seqs: readonly string[] | null
   readonly seen: readonly boolean[] | null
@@ -50,9 +51,13 @@ export const createAccepting = (base: Base): Accepting => {
      where e.state = 'parked' or e.seq = excluded.seq and e.lease_by = excluded.lease_by
      returning e.seq, e.ce_source, e.id`,
   })
-  const acceptText = `with inserted as (${insert})
-    select array_agg(seq::text) as seqs, ${names.quoted}.seen_now(array_agg(ce_source), array_agg(id)) as seen
-    from inserted`
+  const acceptText = `with inserted as (${insert}), told as (
+      select coalesce(array_agg(seq::text), '{}') as seqs,
+        ${names.quoted}.seen_now(array_agg(ce_source), array_agg(id)) as seen
+      from inserted
+    )
+    select case when odd then seqs end as seqs, case when odd then seen end as seen
+    from (select *, cardinality(seqs) < cardinality($11) or true = any(seen) as odd from told) as judged`
   const ours = `where seq = any($1::bigint[]) and lease_by = $2`
 
   const insertOnce = async (items: ReadonlyMap<string, Item>, asRaw: boolean): Promise<Map<string, string>> => {
@@ -60,8 +65,8 @@ export const createAccepting = (base: Base): Accepting => {
     const arrivals = [...items.values()].map(({ arrival }) => arrival)
     const values = [...eventValues(arrivals, asRaw), [...items.keys()], replica]
     const { rows } = await pool.repeated<Inserted>('accept', acceptText, values)
-    const [{ seqs, seen } = { seqs: null, seen: null }] = rows
-    const accepted = new Map(seqs?.map((seq) => [seq, replica]))
+    const [{ seqs, seen } = { seqs: [], seen: [] }] = rows
+    const accepted = new Map((seqs ?? [...items.keys()]).map((seq) => [seq, replica]))
     const handled = (seqs ?? []).filter((_seq, index) => seen?.[index] === true)
     if (handled.length > 0) await pool.query(`delete from ${event} ${ours}`, [handled, replica])
     for (const seq of handled) accepted.delete(seq)

@@ -33,6 +33,7 @@ export interface Finish {
   readonly effective: readonly Done[]
 }
 
+/** Where all rows were there and all marks new it is not said which: the lists are absent. */
 interface Finished {
   readonly seqs: readonly string[] | null
   readonly fresh: readonly string[] | null
@@ -48,6 +49,9 @@ export const createSteps = (names: Names, replica: () => string): Steps => {
   const { quoted } = names
   const markNew = `on conflict (ce_source, id) do update set until = excluded.until where s.until <= now()`
   const finish = `delete from ${quoted}.event where seq = any($1::bigint[]) and lease_by = $2`
+  const finishText = `
+    with gone as (${finish} returning seq)
+    select case when count(*) < cardinality($1) then coalesce(array_agg(seq::text), '{}') end as seqs from gone`
   // Nothing is joined: of what a CTE changes Postgres expects one row, and would compare each with each.
   const finishAndMarkText = `
     with gone as (
@@ -57,7 +61,9 @@ export const createSteps = (names: Names, replica: () => string): Steps => {
       select ce_source, id, now() + $3 * interval '1 millisecond' from gone order by 1, 2
       ${markNew} returning ce_source || ' ' || id as identity
     )
-    select (select array_agg(seq::text) from gone) as seqs, (select array_agg(identity) from marked) as fresh`
+    select case when least(gone, marked) < cardinality($1) then array(select seq::text from gone) end as seqs,
+      case when least(gone, marked) < cardinality($1) then array(select identity from marked) end as fresh
+    from (select (select count(*) from gone) as gone, (select count(*) from marked) as marked) as counted`
   const markText = `
     insert into ${quoted}.seen as s (ce_source, id, until)
     select ce_source, id, now() + keep * interval '1 millisecond'
@@ -104,15 +110,18 @@ export const createSteps = (names: Names, replica: () => string): Steps => {
   return {
     finish: async (tx, done, keepMs) => {
       const values = [done.map(({ row }) => row.seq), leaseOf(done[0])]
-      if (keepMs === undefined) {
-        const { rows } = await tx.query<{ seq: string }>(`${finish} returning seq::text`, values)
-        const held = new Set(rows.map(({ seq }) => seq))
-        return { held: held.size, effective: done.filter(({ row }) => held.has(row.seq)) }
-      }
-      const { rows } = await tx.query<Finished>(finishAndMarkText, [...values, keepMs])
-      const held = new Set(rows[0]?.seqs)
-      const fresh = new Set(rows[0]?.fresh)
-      const effective = done.filter(({ row, event }) => held.has(row.seq) && fresh.has(storedIdentity(event)))
+      const marks = keepMs !== undefined
+      const { rows } = await tx.query<Finished>(
+        marks ? finishAndMarkText : finishText,
+        marks ? [...values, keepMs] : values,
+      )
+      const [{ seqs, fresh } = { seqs: [], fresh: [] }] = rows
+      if (seqs === null) return { held: done.length, effective: done }
+      const held = new Set(seqs)
+      const isFresh = new Set(fresh)
+      const effective = done.filter(
+        ({ row, event }) => held.has(row.seq) && (!marks || isFresh.has(storedIdentity(event))),
+      )
       return { held: held.size, effective }
     },
     mark: async (tx, done) => {

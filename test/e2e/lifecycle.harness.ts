@@ -9,6 +9,7 @@ import { createKafkaPublisher } from '../../actors/kafka/publisher.ts'
 import { createRabbitmqPublisher } from '../../actors/rabbitmq/publisher.ts'
 import type { Status } from '../../src/status.ts'
 import { freePort } from '../support/freePort.ts'
+import { searchForSecrets } from '../support/leakedSecrets.ts'
 import { createLedger, type Ledger } from '../support/oracle.ts'
 import { type DrivenProcess, startProcess } from '../support/processDriver.ts'
 import { until } from '../support/until.ts'
@@ -135,12 +136,33 @@ export const createWorld = async (servers: Servers = {}): Promise<World> => {
       ]),
   }
 
+  const told: NodeJS.ProcessEnv[] = []
+  const searched = (text: string): string => {
+    for (const env of told) searchForSecrets(env, text)
+    return text
+  }
+
   const admin = async <Answer>(path: string, body?: object): Promise<Answer> => {
     const init = body && { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
     const response = await fetch(`http://127.0.0.1:${adminPort}${path}`, init)
-    const answer = (await response.json()) as Answer
-    if (!response.ok) throw new Error(`${path} answers ${response.status}: ${JSON.stringify(answer)}`)
-    return answer
+    const answer = searched(await response.text())
+    if (!response.ok) throw new Error(`${path} answers ${response.status}: ${answer}`)
+    return JSON.parse(answer) as Answer
+  }
+
+  const searchMetrics = async (): Promise<void> => {
+    const response = await fetch(`http://127.0.0.1:${adminPort}/metrics`).catch(() => undefined)
+    searched((await response?.text()) ?? '')
+  }
+
+  /** The errors that events have met with. */
+  const searchJournal = async (): Promise<void> => {
+    const { rows: tables } = await database.query(`select where to_regclass('${journal}.event') is not null`)
+    if (tables.length === 0) return
+    const { rows } = await database.query<{ history: string }>(
+      `select history::text from ${journal}.event where history is not null`,
+    )
+    for (const { history } of rows) searched(history)
   }
 
   const says = async (probe: string, at: string | number = adminPort): Promise<boolean> => {
@@ -150,20 +172,20 @@ export const createWorld = async (servers: Servers = {}): Promise<World> => {
     return true
   }
 
-  const spawn = (env: Readonly<Record<string, string>> = {}): DrivenProcess => {
-    const controller = startProcess([main, 'start', config], {
-      env: {
-        DATABASE_URL: databaseUrl,
-        AMQP_URL: amqpUrl,
-        KAFKA_BROKERS: kafkaBrokers,
-        KOKSMAT_JOURNAL_SCHEMA: journal,
-        KOKSMAT_ADMIN_PORT: String(adminPort),
-        PORT: String(port),
-        LIFECYCLE_NAME: name,
-        LIFECYCLE_DATABASE_URL: databaseUrl,
-        ...env,
-      },
-    })
+  const spawn = (more: Readonly<Record<string, string>> = {}): DrivenProcess => {
+    const env = {
+      DATABASE_URL: databaseUrl,
+      AMQP_URL: amqpUrl,
+      KAFKA_BROKERS: kafkaBrokers,
+      KOKSMAT_JOURNAL_SCHEMA: journal,
+      KOKSMAT_ADMIN_PORT: String(adminPort),
+      PORT: String(port),
+      LIFECYCLE_NAME: name,
+      LIFECYCLE_DATABASE_URL: databaseUrl,
+      ...more,
+    }
+    const controller = startProcess([main, 'start', config], { env })
+    told.push(env)
     controllers.push(controller)
     return controller
   }
@@ -192,7 +214,10 @@ export const createWorld = async (servers: Servers = {}): Promise<World> => {
       })
       return controller
     },
-    ready: async () => void (await until(() => says('/readyz'), 30_000)),
+    ready: async () => {
+      await until(() => says('/readyz'), 30_000)
+      await searchMetrics()
+    },
     load(through = ['table', 'row', 'hook', 'rabbit', 'record']) {
       let going = true
       const senders = through.map(async (entrance) => {
@@ -228,6 +253,7 @@ export const createWorld = async (servers: Servers = {}): Promise<World> => {
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(controllers.map((controller) => controller.end()))
+      await searchJournal()
       await Promise.all([rabbit.close(), records.close()])
       const connection = await connect(amqpUrl)
       await (await connection.createChannel()).deleteQueue(name)

@@ -1,12 +1,13 @@
 /**
  * Every process that the tests start is told secrets in its environment: passwords in addresses, tokens, webhook secrets.
- * What it wrote is searched for them when it has ended.
+ * What it wrote, its dumps included, is searched for them when it has ended; so is what the controllers of `createWorld`
+ * show at their admin port and leave in the journal.
  */
 const leaks = new Set<string>()
 
-export const searchForSecrets = (env: Readonly<Record<string, string | undefined>>, output: string): void => {
+export const searchForSecrets = (env: Readonly<Record<string, string | undefined>>, text: string): void => {
   for (const [name, value = ''] of Object.entries(env)) {
-    for (const secret of secretsIn(name, value)) if (output.includes(secret)) leaks.add(name)
+    for (const secret of secretsIn(name, value)) if (text.includes(secret)) leaks.add(name)
   }
 }
 

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
 import { startGuardian } from './guarded.ts'
 import { searchForSecrets } from './leakedSecrets.ts'
 import { until } from './until.ts'
@@ -61,7 +62,7 @@ export const startProcess = (args: readonly string[], options: ProcessOptions = 
   const exit = new Promise<Exit>((resolve) => {
     child.once('close', (code, signal) => {
       ended = { code, signal }
-      searchForSecrets(env, output)
+      for (const text of [output, ...dumpsIn(output)]) searchForSecrets(env, text)
       resolve(ended)
     })
   })
@@ -96,6 +97,15 @@ export const startProcess = (args: readonly string[], options: ProcessOptions = 
     [Symbol.asyncDispose]: async () => void (await end()),
   }
 }
+
+/** What its flight recorder has written, as far as it is still there. */
+const dumpsIn = (output: string): readonly string[] =>
+  output.split('\n').flatMap((line) => {
+    const file = asObject(line)[0]?.['file']
+    return line.includes('flight recorded') && typeof file === 'string' && existsSync(file)
+      ? [readFileSync(file, 'utf8')]
+      : []
+  })
 
 const asObject = (line: string): readonly Readonly<Record<string, unknown>>[] => {
   if (!line.startsWith('{')) return []
