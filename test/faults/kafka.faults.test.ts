@@ -13,8 +13,18 @@ const brokers = inject('kafkaBrokers')
 const [partitions, locks] = [3, 8]
 const sessionMs = 6_000
 
-/** Writes to each partition in turn, so that an id tells the offset: `record-PARTITION-OFFSET`. */
-const publishSteadily = async ({ name, ledger }: World, records: number, seconds: number): Promise<void> => {
+interface Stream {
+  readonly records: number
+  readonly seconds: number
+  readonly into?: readonly number[]
+  readonly called?: string
+}
+
+/** Writes to each partition in turn, so that an id tells the offset in a new topic: `record-PARTITION-OFFSET`. */
+const publishSteadily = async (
+  { name, ledger }: World,
+  { records, seconds, into = [...Array(partitions).keys()], called = 'record' }: Stream,
+): Promise<void> => {
   const publisher = createKafkaPublisher([brokers])
   const began = performance.now()
   try {
@@ -22,11 +32,12 @@ const publishSteadily = async ({ name, ledger }: World, records: number, seconds
       const due = Math.min(records, Math.ceil(((performance.now() - began) / 1_000) * (records / seconds)))
       const batch = Array.from({ length: Math.max(0, due - sent) }, (_, place) => sent + place)
       const messages = batch.map((no) => {
-        const id = `record-${no % partitions}-${Math.floor(no / partitions)}`
+        const partition = into[no % into.length] ?? 0
+        const id = `${called}-${partition}-${Math.floor(no / into.length)}`
         const headers = { 'content-type': 'application/json', ce_specversion: '1.0', ce_id: id, ce_source: 'test' }
         return {
           id,
-          partition: no % partitions,
+          partition,
           value: JSON.stringify({ id }),
           headers: { ...headers, ce_type: `swift.${no % locks}` },
         }
@@ -118,7 +129,7 @@ row(
       killed.signal('SIGKILL')
     }
     const watching = [visits(), watch()]
-    await Promise.all([faults(), publishSteadily(world, records, seconds)])
+    await Promise.all([faults(), publishSteadily(world, { records, seconds })])
     going = false
     await Promise.all(watching)
     progress(`row 17: ${rebalances} rebalances by a guest, ${looks} looks`)
@@ -132,5 +143,49 @@ row(
     expect(figures['effects']).toBe(records)
     expect(parked).toBe(0)
     expect(rebalances).toBeGreaterThanOrEqual(2)
+  },
+)
+
+row(
+  18,
+  'while records flow partitions are added to the topic, and records deleted before they are read',
+  {
+    expected: 'added partitions are read from their beginning, the hole is told; lost 0, duplicate effects 0',
+    P: { records: 600, deleted: 50 },
+    N: { records: 9_000, deleted: 5_000 },
+    minutes: { P: 4 },
+  },
+  async ({ records, deleted }, { measured }) => {
+    await using world = await createWorld()
+    const admin = new Admin({ clientId: 'test', bootstrapBrokers: [brokers] })
+    const publisher = createKafkaPublisher([brokers])
+    try {
+      const first = await world.start()
+      await world.ready()
+      const flowing = publishSteadily(world, { records, seconds: 10 })
+      await sleep(2_000)
+      const assignments = [1, 1].map((id) => ({ brokerIds: [id] }))
+      await admin.createPartitions({ topics: [{ name: world.name, count: partitions + 2, assignments }] })
+      const added = { records: records / 3, seconds: 5, into: [partitions, partitions + 1] }
+      await until(() => publishSteadily(world, added).then(() => true))
+      await flowing
+      await settled(world, 60_000)
+      await drained(first)
+      const doomed = Array.from({ length: deleted }, () => ({ partition: 0, value: '{}' }))
+      await publisher.publish(world.name, doomed)
+      const offset = BigInt(records / partitions + deleted)
+      await admin.deleteRecords({ topics: [{ name: world.name, partitions: [{ partition: 0, offset }] }] })
+      const second = await world.start()
+      await publishSteadily(world, { records, seconds: 10, called: 'later' })
+      const figures = await settled(world, 60_000)
+      const holes = second.log().filter(({ msg }) => msg === 'records deleted before they were read')
+      measured({ records, added: added.records, deleted, holesTold: holes.length, ...figures })
+      await drained(second)
+      expect(holes).toEqual([expect.objectContaining({ partition: 0, missing: deleted })])
+      expect(figures['effects']).toBe(2 * records + added.records)
+    } finally {
+      await publisher.close()
+      await admin.close()
+    }
   },
 )
