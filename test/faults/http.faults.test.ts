@@ -1,7 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { connect, type Socket } from 'node:net'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
@@ -9,6 +7,7 @@ import { afterAll, beforeAll, expect } from 'vitest'
 import { goodRequests, mutatedRequest, mutation } from '../actors/webhook.mutations.ts'
 import { createWorld, type World } from '../e2e/lifecycle.harness.ts'
 import { freePort } from '../support/freePort.ts'
+import { collect, collectable, forgetPeak, residentMb } from '../support/memory.ts'
 import type { DrivenProcess } from '../support/processDriver.ts'
 import { until } from '../support/until.ts'
 import { quantile, row } from './record.ts'
@@ -17,12 +16,11 @@ import { drained, effectsOf, forgetParked, parkedOf, settled } from './verdict.t
 /** What senders of webhooks do to a controller. One controller lives through most of it. */
 let world: World
 let controller: DrivenProcess
-const collectable = join(import.meta.dirname, '../support/collectable.ts')
 const agent = new Agent({ keepAlive: true, maxSockets: 32 })
 
 beforeAll(async () => {
   world = await createWorld()
-  controller = await world.start({ NODE_OPTIONS: `--expose-gc --import ${collectable}` })
+  controller = await world.start(collectable)
   await world.ready()
 })
 
@@ -242,17 +240,6 @@ row(
     N: { each: 100, peakMb: 72 },
   },
   async ({ each, peakMb }, { bound, measured }) => {
-    const collected = async (): Promise<void> => {
-      const times = (): number => controller.output().split('collected').length
-      const before = times()
-      controller.signal('SIGUSR2')
-      await until(() => times() > before)
-    }
-    const resident = (what: 'VmHWM' | 'VmRSS'): number => {
-      const [, kilobytes] =
-        new RegExp(`${what}:\\s+(\\d+)`).exec(readFileSync(`/proc/${controller.pid}/status`, 'utf8')) ?? []
-      return Number(kilobytes) / 1_024
-    }
     /** Sends until it is answered; gives the status, and how long after the limit that was. */
     const flood = (lines: readonly string[], piece: (n: number) => Buffer, limit: number) =>
       new Promise<{ status: number; ms: number }>((resolve) => {
@@ -298,13 +285,13 @@ row(
       )
     // The first ones warm buffers and code up.
     for (let n = 0; n < 6; n++) await round()
-    await collected()
-    const before = resident('VmRSS')
-    writeFileSync(`/proc/${controller.pid}/clear_refs`, '5')
+    await collect(controller)
+    const before = residentMb(controller)
+    forgetPeak(controller)
     for (let n = 0; n < each; n++) await round()
-    const rssPeakMb = Math.round((resident('VmHWM') - before) * 10) / 10
-    await collected()
-    const rssGrownMb = Math.round((resident('VmRSS') - before) * 10) / 10
+    const rssPeakMb = Math.round((residentMb(controller, 'peak') - before) * 10) / 10
+    await collect(controller)
+    const rssGrownMb = Math.round((residentMb(controller) - before) * 10) / 10
     const [p90Ms, slowestMs] = [Math.round(quantile(tookMs, 0.9)), Math.round(quantile(tookMs, 1))]
     const large = JSON.stringify({ id: 'x'.repeat(17 * 1_048_576) })
     await world.sendRaw('rabbit', large)

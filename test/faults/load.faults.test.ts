@@ -1,10 +1,11 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, inject } from 'vitest'
 import type { Status } from '../../src/status.ts'
 import { createWorld, type World } from '../e2e/lifecycle.harness.ts'
 import { collected } from '../support/collected.ts'
 import { freePort } from '../support/freePort.ts'
+import { residentMb } from '../support/memory.ts'
 import type { DrivenProcess } from '../support/processDriver.ts'
 import { tcpProxy } from '../support/tcpProxy.ts'
 import { until } from '../support/until.ts'
@@ -36,9 +37,6 @@ const metrics = async (...names: readonly string[]): Promise<readonly number[]> 
   const text = await (await fetch(`http://127.0.0.1:${world.adminPort}/metrics`)).text()
   return names.map((name) => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]))
 }
-
-const residentMb = (pid: number): number =>
-  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024
 
 const filesOf = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length
 
@@ -75,7 +73,7 @@ row(
     })()
     let mostInFlight = 0
     let credits = 0
-    const idleMb = residentMb(controller.pid)
+    const idleMb = residentMb(controller)
     let peakMb = 0
     let peakHeapMb = 0
     const probesMs: number[] = []
@@ -91,7 +89,7 @@ row(
           mostInFlight,
           sources.reduce((all, { inFlight }) => all + inFlight, 0),
         )
-        peakMb = Math.max(peakMb, residentMb(controller.pid))
+        peakMb = Math.max(peakMb, residentMb(controller))
         const [heap = 0, delay = 0] = await metrics('nodejs_heap_size_used_bytes', 'nodejs_eventloop_lag_p99_seconds')
         peakHeapMb = Math.max(peakHeapMb, heap / 2 ** 20)
         delaysMs.push(delay * 1_000)
@@ -199,7 +197,7 @@ row(
       )
       for (let n = 0; n < 12; n++) {
         await sleep(5_000)
-        peakMb = Math.max(peakMb, residentMb(controller.pid))
+        peakMb = Math.max(peakMb, residentMb(controller))
       }
       samples.push({ minute, ...(await collected(inspected)), files: filesOf(controller.pid) })
       progress(`minute ${minute} of ${minutes}: ${JSON.stringify(samples.at(-1))}`)
