@@ -81,6 +81,9 @@ it('Ctrl-C to the whole group ends start --watch with the exit code of a clean d
   await using watcher = startProcess([main, 'start', '--watch'], { cwd: folder, env })
   await until(async () => (await fetch(`http://127.0.0.1:${adminPort}/readyz`)).ok, 30_000)
   watcher.signal('SIGINT', { group: true })
+  // The terminal's signal and the one that the watcher passes on may overtake each other; the second is ignored.
   expect(await watcher.exit).toEqual({ code: 0, signal: null })
-  expect(watcher.log().filter(({ msg }) => msg === 'drained')).toMatchObject([{ clean: true, reason: 'SIGINT' }])
+  expect(watcher.log().filter(({ msg }) => msg === 'drained')).toMatchObject([
+    { clean: true, reason: expect.stringMatching(/^SIG(INT|TERM)$/) },
+  ])
 })
