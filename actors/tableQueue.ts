@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Delivery, Driver, DriverHost, Link, Settlement } from '../machines/driver.ts'
 import { toControllerError } from '../machines/errors.ts'
 import type { Claimed, Intake } from '../machines/journal.ts'
@@ -20,8 +21,6 @@ export interface TableQueueOptions {
 }
 
 const maxPage = 1_000
-/** By then a claim that was called has reached the socket. */
-const asked = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
 /** The size of an event, until the first page tells. */
 const assumedBytes = 64 * 1024
 
@@ -70,7 +69,8 @@ const createLink = (options: TableQueueOptions, intake: Intake, host: DriverHost
         const deliveries = await page
         page = claimPage()
         page?.catch(() => undefined)
-        await asked()
+        // By then the claim has reached the socket.
+        await turn()
         if (deliveries.length > 0) host.deliver(deliveries)
         page ??= claimPage()
       }

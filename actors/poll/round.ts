@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Intake, Queryable } from '../../machines/journal.ts'
 import type { Finder, Journaled, Page, Watch } from './finder.ts'
 
@@ -34,16 +35,16 @@ const alone = ({ intake, watch }: PollParts, run: (tx: Queryable) => Promise<Pag
     return rows[0]?.mine === true ? run(tx) : 'busy'
   })
 
-/** By then a statement that was called has reached the socket. */
-const written = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
-
-/** One poll. Postgres works on it when `asked` is called, each time that the transaction is repeated. */
+/**
+ * One poll. `asked` is called a turn after its statement was, when that has reached the socket: Postgres works on it then.
+ * Again each time that the transaction is repeated.
+ */
 export const pollOnce = async (parts: PollParts, limit: number, asked: () => void): Promise<Round> => {
   const { finder, undelivered } = parts
   let events: readonly Journaled[] = []
   const round = await alone(parts, async (tx) => {
     undelivered.delete(events)
-    const [page] = await Promise.all([finder.find(tx, limit), written().then(asked)])
+    const [page] = await Promise.all([finder.find(tx, limit), turn().then(asked)])
     events = page.events
     undelivered.add(events)
     return page
