@@ -138,10 +138,13 @@ const killedByEvents = async (
     const isParked = async () =>
       (await parkedOf(world)).filter(({ type }) => type === 'deadly').length > Object.keys(deathsBy).length
     for (;;) {
-      const died = controller.exit
-      const outcome = await Promise.race([died, until(isParked, 60_000)])
-      if (outcome === true) break
-      expect(outcome).toEqual({ code: null, signal: 'SIGKILL' })
+      let death: Awaited<DrivenProcess['exit']> | undefined
+      void controller.exit.then((exit) => {
+        death = exit
+      })
+      await until(async () => death !== undefined || (await isParked()), 60_000)
+      if (death === undefined) break
+      expect(death).toEqual({ code: null, signal: 'SIGKILL' })
       expect(await deaths()).toBeLessThanOrEqual(3)
       controller = await world.start()
     }
