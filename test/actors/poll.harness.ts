@@ -83,7 +83,7 @@ export const pollHarness = (): PollHarness => {
   const otherUrl = Object.assign(new URL(journalUrl), { pathname: `/${otherName}` }).href
   const schema = randomName('poll')
   const journal = new Pool({ connectionString: journalUrl })
-  const other = new Pool({ connectionString: otherUrl })
+  const other = new Pool({ connectionString: otherUrl, application_name: spared })
   for (const pool of [journal, other]) pool.on('error', () => {})
   const links: (() => Promise<void>)[] = []
 
@@ -191,14 +191,17 @@ export const pollHarness = (): PollHarness => {
   return { journal, journalUrl, other, otherUrl, schema, intake, start, events }
 }
 
-/** Ends all sessions of a database whose last statement matches, but for the one that asks. */
+/** The name of the sessions by which a test itself looks at the other database. */
+const spared = 'test of the poller'
+
+/** Ends all sessions of a database whose last statement matches, but for those of the test. */
 export const killSessions = async (url: string, pattern: string): Promise<number> => {
-  const client = new Client({ connectionString: url })
+  const client = new Client({ connectionString: url, application_name: spared })
   await client.connect()
   const { rowCount } = await client.query(
     `select pg_terminate_backend(pid) from pg_stat_activity
-    where datname = current_database() and pid <> pg_backend_pid() and query ilike $1`,
-    [pattern],
+    where datname = current_database() and application_name <> $2 and query ilike $1`,
+    [pattern, spared],
   )
   await client.end()
   return rowCount ?? 0
