@@ -56,18 +56,19 @@ export const createLink = (
     handOverSoon()
   }
 
-  /** Messages of one read of the socket arrive in one tick and become one batch. */
+  /** In batches with a turn of the event loop between them, in which the acks of the one before go out. */
   const handOverSoon = (): void => {
     if (handing) return
     handing = true
-    queueMicrotask(handOver)
+    setImmediate(handOver)
   }
 
   const handOver = (): void => {
     handing = false
     if (stage !== 'consuming') return
-    const batch = held.splice(0, host.credit.events - unsettled.size)
+    const batch = held.splice(0, Math.min(batchSize, host.credit.events - unsettled.size))
     if (batch.length > 0) host.deliver(batch.map(deliveryOf))
+    if (held.length > 0 && unsettled.size < host.credit.events) handOverSoon()
     steer()
   }
 
@@ -204,6 +205,7 @@ export const createLink = (
   }
 }
 
+const batchSize = 256
 const lastAcksMs = 2_000
 const nothing = Buffer.alloc(0)
 

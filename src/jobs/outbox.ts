@@ -13,6 +13,8 @@ const outcomes: Readonly<Record<Result, Outcome>> = {
   released: 'release',
 }
 
+const many = 64
+
 interface Batch {
   readonly source: string
   settlements: Settlement[]
@@ -20,18 +22,26 @@ interface Batch {
   results: Partial<Record<Result, number>>
 }
 
-/** Gathers the settlements of one turn of the event loop, a batch a source. */
+/**
+ * Gathers the settlements of one turn of the event loop, a batch a source. Many of them do not wait for the end of the
+ * turn: what arrives meanwhile would keep the broker from hearing of them.
+ */
 export const createOutbox = (send: (batches: readonly SettledBatch[]) => void) => {
   let batches = new Map<string, Batch>()
+  let gathered = 0
 
   const flush = (): void => {
+    if (gathered === 0) return
     const full = batches
     batches = new Map()
+    gathered = 0
     send([...full.values()])
   }
 
-  return (task: Task, result: Result, answer: Answer | undefined): void => {
-    if (batches.size === 0) setImmediate(flush)
+  return (task: Pick<Task, 'source' | 'delivery'>, result: Result, answer?: Answer): void => {
+    gathered += 1
+    if (gathered === 1) setImmediate(flush)
+    if (gathered === many) process.nextTick(flush)
     let batch = batches.get(task.source)
     if (batch === undefined) {
       batch = { source: task.source, settlements: [], bytes: 0, results: {} }

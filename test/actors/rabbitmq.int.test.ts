@@ -58,6 +58,8 @@ const waiting = async (queue: string): Promise<number> => (await channel.checkQu
 const start = async (queue: string, credit = 10, options: Partial<RabbitmqOptions> = {}) => {
   const delivered: Delivery[] = []
   const lost: ControllerError[] = []
+  const batches: { size: number; turn: number }[] = []
+  let turn = 0
   const url = new URL(amqpUrl)
   url.port = String(proxy.port)
   const driver = createRabbitmqDriver({
@@ -78,6 +80,8 @@ const start = async (queue: string, credit = 10, options: Partial<RabbitmqOption
       log: { debug() {}, info() {}, warn() {}, error() {} },
       deliver(batch) {
         delivered.push(...batch)
+        batches.push({ size: batch.length, turn })
+        setImmediate(() => turn++)
         unsettled += batch.length
         peak = Math.max(peak, unsettled)
       },
@@ -93,7 +97,7 @@ const start = async (queue: string, credit = 10, options: Partial<RabbitmqOption
     unsettled -= deliveries.length
     by.settle(deliveries.map(({ receipt }) => ({ receipt, outcome })))
   }
-  return { link, open, delivered, lost, settle, peak: () => peak }
+  return { link, open, delivered, batches, lost, settle, peak: () => peak }
 }
 
 const idsOf = (deliveries: readonly Delivery[]): string[] => deliveries.map(({ event }) => event.id)
@@ -112,6 +116,17 @@ test('nothing is delivered before consume, and then everything, once, in order',
     bytes: 8,
     event: { type: 'order.placed', data: { no: 0 }, identified: true, via: 'orders', kind: 'queue.event' },
   })
+})
+
+test('a whole window comes in small batches, with a turn of the event loop after each, in which acks go out', async () => {
+  const queue = await newQueue()
+  await publish(queue, 1_000)
+  const { link, delivered, batches } = await start(queue, 1_000)
+  await link.consume()
+  await until(() => delivered.length === 1_000)
+  expect(idsOf(delivered)).toEqual(Array.from({ length: 1_000 }, (_, no) => String(no)))
+  expect(Math.max(...batches.map(({ size }) => size))).toBeLessThanOrEqual(256)
+  expect(batches.map(({ turn }) => turn)).toEqual(batches.map((_, index) => index))
 })
 
 test('never more than the credit is unsettled, also when a pause ends while all of it is in hand', async () => {
