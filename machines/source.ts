@@ -5,6 +5,7 @@ import type { ControllerError } from './errors.ts'
 import type { EventKind } from './event.ts'
 import { type BackoffPolicy, nextBackoffMs } from './policies.ts'
 import type { EventArrived, LinkCommand, LinkFact, SourceCommand, SourceMoved, SourceState } from './protocol.ts'
+import { sendParentEach } from './sending.ts'
 
 /**
  * The life of a source, drawn once for all drivers.
@@ -85,10 +86,12 @@ export interface SourceContext {
   readonly error: ControllerError | undefined
 }
 
+type SourceEvent = SourceCommand | LinkFact
+
 const wire = setup({
   types: {
     context: {} as SourceContext,
-    events: {} as SourceCommand | LinkFact,
+    events: {} as SourceEvent,
     input: {} as SourceInput,
     output: {} as SourceOutput,
     tags: {} as 'ready' | 'connected',
@@ -113,7 +116,20 @@ const wire = setup({
   },
   actions: {
     tellLink: sendTo('link', (_, command: LinkCommand) => command),
-    tellController: sendParent((_, event: EventArrived | SourceMoved) => event),
+    tellController: sendParentEach(
+      ({ context, event }: { context: SourceContext; event: SourceEvent }): EventArrived[] =>
+        event.type === 'link.delivered'
+          ? event.deliveries.map((delivery) => ({ type: delivery.event.kind, source: context.name, delivery }))
+          : [],
+    ),
+    noteBrought: assign(({ context, event }) =>
+      event.type === 'link.delivered'
+        ? {
+            counts: withBrought(context.counts, event.deliveries.length),
+            bytesInFlight: event.deliveries.reduce((sum, { bytes }) => sum + bytes, context.bytesInFlight),
+          }
+        : {},
+    ),
     report: sendParent(({ context }, { state }: { state: SourceState }): SourceMoved => {
       const error = state === 'backingOff' ? context.error : undefined
       return { type: 'source.moved', source: context.name, state, ...(error === undefined ? {} : { error }) }
@@ -134,15 +150,6 @@ const wire = setup({
 
 const sourceSetup = wire.extend({
   actions: {
-    bring: wire.enqueueActions(({ context, event, enqueue }) => {
-      if (event.type !== 'link.delivered') return
-      let bytes = context.bytesInFlight
-      for (const delivery of event.deliveries) {
-        bytes += delivery.bytes
-        enqueue({ type: 'tellController', params: { type: delivery.event.kind, source: context.name, delivery } })
-      }
-      enqueue.assign({ counts: withBrought(context.counts, event.deliveries.length), bytesInFlight: bytes })
-    }),
     settle: wire.enqueueActions(({ context, event, enqueue }) => {
       if (event.type !== 'source.settle') return
       enqueue({ type: 'tellLink', params: { type: 'link.settle', settlements: event.settlements } })
@@ -161,6 +168,8 @@ const bytesUsedUp = (context: SourceContext): boolean => context.bytesInFlight >
 
 const tellLink = <Type extends Exclude<LinkCommand['type'], 'link.settle' | 'link.setCredit'>>(type: Type) =>
   ({ type: 'tellLink', params: { type } }) as const
+
+const brought = { actions: ['tellController', 'noteBrought'] } as const
 
 const report = (state: SourceState) => ({ type: 'report', params: { state } }) as const
 
@@ -228,7 +237,7 @@ export const sourceMachine = sourceSetup.createMachine({
       entry: report('listening'),
       always: { guard: 'creditUsedUp', target: 'throttled' },
       on: {
-        'link.delivered': { actions: 'bring' },
+        'link.delivered': brought,
         'link.lost': { target: 'backingOff', actions: 'noteFailure' },
         'source.pause': { target: 'paused', actions: 'notePaused' },
       },
@@ -238,7 +247,7 @@ export const sourceMachine = sourceSetup.createMachine({
       entry: [report('throttled'), 'pauseAboveByteLimit'],
       always: { guard: 'creditBack', target: 'listening', actions: tellLink('link.resume') },
       on: {
-        'link.delivered': { actions: 'bring' },
+        'link.delivered': brought,
         'link.lost': { target: 'backingOff', actions: 'noteFailure' },
         'source.settle': { target: '.counting', actions: 'settle' },
         'source.pause': { target: 'paused', actions: 'notePaused' },
@@ -250,7 +259,7 @@ export const sourceMachine = sourceSetup.createMachine({
       tags: 'connected',
       entry: report('stalled'),
       on: {
-        'link.delivered': { actions: 'bring' },
+        'link.delivered': brought,
         'link.lost': { target: 'backingOff', actions: 'noteFailure' },
         'source.settle': { target: 'throttled', actions: 'settle' },
         'source.setCredit': { target: 'throttled', actions: ['noteCredit', 'passCredit'] },
@@ -261,7 +270,7 @@ export const sourceMachine = sourceSetup.createMachine({
       tags: ['connected', 'ready'],
       entry: [report('paused'), tellLink('link.pause')],
       on: {
-        'link.delivered': { actions: 'bring' },
+        'link.delivered': brought,
         'link.lost': { target: 'backingOff', actions: 'noteFailure' },
         'source.resume': { target: 'listening', actions: ['noteResumed', tellLink('link.resume')] },
       },
@@ -274,7 +283,7 @@ export const sourceMachine = sourceSetup.createMachine({
       entry: report('draining'),
       initial: 'cancelling',
       on: {
-        'link.delivered': { actions: 'bring' },
+        'link.delivered': brought,
         'source.drain': {},
       },
       states: {

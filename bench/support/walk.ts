@@ -4,6 +4,7 @@ import { nothingCounted } from '../../machines/counts.ts'
 import type { Credit, Driver } from '../../machines/driver.ts'
 import type { Ledger } from '../../machines/journal.ts'
 import type { JournalCommand, JournalFact, OperatorTask } from '../../machines/protocol.ts'
+import { passing } from '../../machines/sending.ts'
 import { sourceMachine } from '../../machines/source.ts'
 import type { ResolvedHandler } from '../../src/config/resolved.ts'
 import { createJobs } from '../../src/jobs/jobs.ts'
@@ -33,8 +34,8 @@ export interface WalkParts {
   readonly timedAfter?: number
   /** Called with each settlement that has reached the driver. */
   settled?(count: number): void
-  /** Looks at the root before it starts. */
-  look?(root: AnyActorRef): void
+  /** Gets the root before it starts, and gives whether somebody watches its actors. */
+  look?(root: AnyActorRef): () => boolean
   end?(): Promise<void>
 }
 
@@ -84,17 +85,21 @@ export const walk = (parts: WalkParts): Run => {
     gauge: metrics.gauge,
     count: metrics.count,
   }))
-  const machine = controllerMachine.provide({
-    actors: {
-      source: sourceMachine.provide({ actors: { link } }),
-      jobs: jobs.logic,
-      journal: openJournal,
-      operator: fromCallback<OperatorTask>(() => {}),
-    },
-  })
+  let isWatched = (): boolean => false
+  const machine = passing(
+    controllerMachine.provide({
+      actors: {
+        source: sourceMachine.provide({ actors: { link } }),
+        jobs: jobs.logic,
+        journal: openJournal,
+        operator: fromCallback<OperatorTask>(() => {}),
+      },
+    }),
+    () => isWatched(),
+  )
   const sources = [...drivers].map(([name, { kind }]) => ({ name, kind, credit: parts.credit ?? credit }))
   const root = createActor(machine, { id: 'controller', input: { sources, policy } })
-  parts.look?.(root)
+  isWatched = parts.look?.(root) ?? isWatched
   root.subscribe({ complete: stopped.resolve, error: meter.fail })
   return {
     go: async () => {

@@ -8,6 +8,7 @@ import { createSerializer } from '../../inspector/serialize.ts'
 import { controllerMachine, sourceActorId } from '../../machines/controller.ts'
 import type { EventKind, SourceKind } from '../../machines/event.ts'
 import type { JournalHealth } from '../../machines/journal.ts'
+import { passing } from '../../machines/sending.ts'
 import { sourceMachine } from '../../machines/source.ts'
 import type { LiveSecrets } from '../config/liveSecrets.ts'
 import { withoutCredentials } from '../config/redact.ts'
@@ -55,6 +56,7 @@ export const assemble = (config: ResolvedConfig, { url, log }: Surroundings) => 
   const sources = withBuiltIn(config)
   let health: (now: JournalHealth) => void = () => undefined
   let journalError: string | undefined
+  let isWatched = (): boolean => false
 
   const journal = createJournal({
     url,
@@ -101,31 +103,29 @@ export const assemble = (config: ResolvedConfig, { url, log }: Surroundings) => 
     locks: lockNames(config),
     releaseWaiters: jobs.releaseWaiters,
   })
-  const machine = recorder.record(
-    controllerMachine.provide({
-      actors: {
-        source: recorder.record(
-          sourceMachine.provide({ actors: { link: linkLogic((name) => links.get(name) as LinkParts) } }),
-        ),
-        jobs: jobs.logic,
-        operator: operator.logic,
-        journal: journalLogic({
-          journal,
-          log: log.child({ actor: 'journal' }),
-          prepare: async () => {
-            const { prepare } = config
-            if (prepare !== undefined) await journal.intake.transaction(prepare)
-          },
-          onAnswered: answered.resolve,
-          onHealth: (listener) => {
-            health = listener
-          },
-        }),
-      },
-    }),
-  )
+  const machine = controllerMachine.provide({
+    actors: {
+      source: recorder.record(
+        sourceMachine.provide({ actors: { link: linkLogic((name) => links.get(name) as LinkParts) } }),
+      ),
+      jobs: jobs.logic,
+      operator: operator.logic,
+      journal: journalLogic({
+        journal,
+        log: log.child({ actor: 'journal' }),
+        prepare: async () => {
+          const { prepare } = config
+          if (prepare !== undefined) await journal.intake.transaction(prepare)
+        },
+        onAnswered: answered.resolve,
+        onHealth: (listener) => {
+          health = listener
+        },
+      }),
+    },
+  })
   const total = config.shutdownTimeoutMs
-  const root = createActor(machine, {
+  const root = createActor(recorder.record(passing(machine, () => isWatched())), {
     id: 'controller',
     input: {
       sources: Object.entries(sources).map(([name, { kind, credit }]) => ({ name, kind: kinds[kind], credit })),
@@ -150,6 +150,10 @@ export const assemble = (config: ResolvedConfig, { url, log }: Surroundings) => 
     flights,
     sources,
     journalError: () => journalError,
+    /** Whoever looks at the actors says here whether somebody does. */
+    watchedWhile: (observed: () => boolean): void => {
+      isWatched = observed
+    },
   }
 }
 

@@ -15,7 +15,7 @@ interface Parts {
 export const createInspection = (config: ResolvedConfig, { assembly, running, log }: Parts): Inspector | undefined => {
   const { host, tokens } = config.admin
   if (!config.inspector.on) return undefined
-  const inspector = createInspector({
+  const inspect = createInspector({
     host,
     ...(tokens.operate === undefined ? {} : { token: tokens.operate }),
     ...(tokens.read === undefined ? {} : { readToken: tokens.read }),
@@ -25,7 +25,9 @@ export const createInspection = (config: ResolvedConfig, { assembly, running, lo
     service: createInspectorHost({ target: running, parked: assembly.journal.parked, latency: assembly.latency }),
     log,
   })
-  return inspector(assembly.root)
+  const inspector = inspect(assembly.root)
+  assembly.watchedWhile(() => inspector.observers() > 0)
+  return inspector
 }
 
 const tellsOfFailure = (event: { readonly type: string; readonly batches?: unknown }): boolean =>

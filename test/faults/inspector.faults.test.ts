@@ -174,8 +174,10 @@ row(
 /** The walk of events through the controller's root without IO, with an inspector; gives its CPU time in µs. */
 const walkCpu = async (events: number, clientsOf: (page: string) => Promise<DrivenProcess | undefined>) => {
   let inspector: Inspector | undefined
-  const look = (root: AnyActorRef): void => {
-    inspector = createInspector({ port: 0, token })(root)
+  const look = (root: AnyActorRef): (() => boolean) => {
+    const looking = createInspector({ port: 0, token })(root)
+    inspector = looking
+    return () => looking.observers() > 0
   }
   const handlers = [handlerOf(async () => undefined)]
   const driver = createFakeDriver({ events })

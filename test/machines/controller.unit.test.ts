@@ -22,6 +22,7 @@ import type {
   OperatorCommand,
   OperatorTask,
 } from '../../machines/protocol.ts'
+import { passing } from '../../machines/sending.ts'
 import { sourceMachine } from '../../machines/source.ts'
 import { linkLogic } from '../../src/runtime/link.ts'
 import { sourceCounts } from '../../src/runtime/sourceActors.ts'
@@ -223,10 +224,11 @@ const replay = () => {
       sendBack({ type: 'operator.performed', asked, result: { status: 'done', facts: { id: asked.id } } })
     })
   })
+  const machine = controllerMachine.provide({
+    actors: { source: sourceMachine.provide({ actors: { link } }), jobs, journal, operator },
+  })
   const actor = createActor(
-    controllerMachine.provide({
-      actors: { source: sourceMachine.provide({ actors: { link } }), jobs, journal, operator },
-    }),
+    passing(machine, () => false),
     {
       clock,
       input: {
