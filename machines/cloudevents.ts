@@ -174,8 +174,9 @@ const extensionsOf = (
 const malformed = (what: string, cause?: unknown): ControllerError =>
   new ControllerError('EVENT_MALFORMED', `The payload is ${what}.`, cause === undefined ? {} : { cause })
 
-/** A cheap upper bound: text with fewer brackets than the limit cannot be too deep. */
+/** A cheap upper bound: text with fewer brackets than the limit cannot be too deep, and each that opens is closed. */
 const deepEnoughToCheck = (text: string): boolean => {
+  if (text.length <= 2 * maxDepth) return false
   let brackets = 0
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i)

@@ -73,12 +73,11 @@ export const createLink = (
   }
 
   const deliveryOf = (message: ConsumeMessage): Delivery => {
-    const receipt = nextReceipt()
-    const decoded = decode(message)
+    const delivery = decode(message, nextReceipt())
     // The payload lives on in the event.
     message.content = nothing
-    unsettled.set(receipt, message)
-    return { receipt, ...decoded }
+    unsettled.set(delivery.receipt, message)
+    return delivery
   }
 
   // The consumer

@@ -5,8 +5,6 @@ import type { Delivery } from '../../machines/driver.ts'
 import { ControllerError } from '../../machines/errors.ts'
 import type { RabbitmqOptions } from './options.ts'
 
-export type DecodedMessage = Pick<Delivery, 'event' | 'bytes' | 'redelivered' | 'defect'>
-
 /**
  * Reads messages as events: the AMQP binding of CloudEvents, binary (`cloudEvents:` or `cloudEvents_` headers) and
  * structured, or plain JSON.
@@ -23,7 +21,7 @@ export type DecodedMessage = Pick<Delivery, 'event' | 'bytes' | 'redelivered' | 
  */
 export const createDecoder =
   (via: string, options: Pick<RabbitmqOptions, 'type' | 'maxEventBytes'>) =>
-  (message: ConsumeMessage): DecodedMessage => {
+  (message: ConsumeMessage, receipt: number): Delivery => {
     const { content, properties, fields } = message
     const bytes = content.length
     const tooLarge = bytes > options.maxEventBytes
@@ -50,9 +48,11 @@ export const createDecoder =
     const redelivered = fields.redelivered || Number(properties.headers?.['x-delivery-count'] ?? 0) > 0
     if (tooLarge) {
       const error = tooLargeError(bytes, options)
-      return { event: { ...event, data: undefined }, bytes, redelivered, defect: { error, raw: content } }
+      return { receipt, event: { ...event, data: undefined }, bytes, redelivered, defect: { error, raw: content } }
     }
-    return defect === undefined ? { event, bytes, redelivered } : { event, bytes, redelivered, defect }
+    return defect === undefined
+      ? { receipt, event, bytes, redelivered }
+      : { receipt, event, bytes, redelivered, defect }
   }
 
 /** Filled in field by field: this runs for every message. */

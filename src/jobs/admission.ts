@@ -82,7 +82,7 @@ const taskOf = (
   settled: false,
   begun: false,
   progress: undefined,
-  interrupt: undefined,
+  watch: undefined,
   leave: undefined,
   left: false,
 })

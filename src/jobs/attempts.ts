@@ -1,5 +1,5 @@
 import type { ControllerError } from '../../machines/errors.ts'
-import type { AttemptRecord, Failed } from '../../machines/journal.ts'
+import type { AttemptRecord, Done, Failed } from '../../machines/journal.ts'
 import { journalQueue, longQueue } from '../../machines/journal.ts'
 import { nextBackoffMs } from '../../machines/policies.ts'
 import type { JobsParts, Run, Task } from './task.ts'
@@ -71,11 +71,10 @@ const failedEnding = (task: Task, failed: Pick<Failed, 'as' | 'attempts' | 'hist
 }
 
 /** The event as it came, not as the schema gave it back: the next run starts from the same. */
-export const common = ({ delivery, begun }: Task) => ({
-  event: delivery.event,
-  ...(delivery.row === undefined ? {} : { row: delivery.row }),
-  ...(begun ? { begun } : {}),
-})
+export const common = ({ delivery: { event, row }, begun }: Task): Pick<Done, 'event' | 'row' | 'begun'> => {
+  if (row === undefined) return begun ? { event, begun } : { event }
+  return begun ? { event, row, begun } : { event, row }
+}
 
 const recordOf = ({ codeVersion }: JobsParts, attempt: number, error: ControllerError): AttemptRecord => {
   const { cause } = error

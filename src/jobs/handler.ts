@@ -29,39 +29,70 @@ const untilOver = (
   startedAt: number,
 ): Promise<Run> =>
   new Promise((resolve) => {
-    const { timeoutMs } = task.handler
-    let cut: 'deaf' | 'interrupted' | undefined
-
-    const end = (ended: Run): void => {
-      deadlines.remove(deadline)
-      task.interrupt = undefined
-      resolve(ended)
-    }
-    const stop = (why: 'deaf' | 'interrupted', reason: ControllerError): void => {
-      if (cut === 'interrupted') return
-      deadlines.remove(deadline)
-      cut = why
-      run.abort(reason)
-      deadline.at = deadlines.now() + noticeMs
-      deadline.reached = () =>
-        end(why === 'deaf' ? { status: 'deaf', error: reason, cause: reason } : { status: 'interrupted' })
-      deadlines.add(deadline)
-    }
-    const deadline: Deadline = {
-      at: startedAt + (timeoutMs ?? 0),
-      reached: () => stop('deaf', timedOut(task)),
-    }
-
-    task.interrupt = () => stop('interrupted', new ControllerError('HANDLER_INTERRUPTED', 'The controller stops.'))
-    if (timeoutMs !== undefined) deadlines.add(deadline)
+    const watch = new Watch(task, run, deadlines, startedAt, resolve)
     Promise.resolve(value).then(
-      (settled) => end({ status: 'done', value: settled }),
-      (cause: unknown) => {
-        if (cut === 'interrupted') end({ status: 'interrupted' })
-        else end({ status: 'failed', error: cut === 'deaf' ? timedOut(task) : failure(cause), cause })
-      },
+      (settled) => watch.done(settled),
+      (cause: unknown) => watch.failed(cause),
     )
   })
+
+/** Of a handler that gave a promise, until it is over. A class, because there is one for each event. */
+class Watch implements Deadline {
+  at: number
+  readonly #task: Task
+  readonly #run: RunContext
+  readonly #deadlines: Deadlines
+  readonly #over: (ended: Run) => void
+  #cut: { readonly by: 'deaf' | 'interrupted'; readonly reason: ControllerError } | undefined
+
+  constructor(task: Task, run: RunContext, deadlines: Deadlines, startedAt: number, over: (ended: Run) => void) {
+    const { timeoutMs } = task.handler
+    this.at = startedAt + (timeoutMs ?? 0)
+    this.#task = task
+    this.#run = run
+    this.#deadlines = deadlines
+    this.#over = over
+    task.watch = this
+    if (timeoutMs !== undefined) deadlines.add(this)
+  }
+
+  /** First the timeout; once the signal is aborted, the end of the time to notice it. */
+  reached(): void {
+    const cut = this.#cut
+    if (cut === undefined) this.#stop('deaf', timedOut(this.#task))
+    else if (cut.by === 'interrupted') this.#end({ status: 'interrupted' })
+    else this.#end({ status: 'deaf', error: cut.reason, cause: cut.reason })
+  }
+
+  interrupt(): void {
+    this.#stop('interrupted', new ControllerError('HANDLER_INTERRUPTED', 'The controller stops.'))
+  }
+
+  done(value: unknown): void {
+    this.#end({ status: 'done', value })
+  }
+
+  failed(cause: unknown): void {
+    const by = this.#cut?.by
+    if (by === 'interrupted') this.#end({ status: 'interrupted' })
+    else this.#end({ status: 'failed', error: by === 'deaf' ? timedOut(this.#task) : failure(cause), cause })
+  }
+
+  #stop(by: 'deaf' | 'interrupted', reason: ControllerError): void {
+    if (this.#cut?.by === 'interrupted') return
+    this.#deadlines.remove(this)
+    this.#cut = { by, reason }
+    this.#run.abort(reason)
+    this.at = this.#deadlines.now() + noticeMs
+    this.#deadlines.add(this)
+  }
+
+  #end(ended: Run): void {
+    this.#deadlines.remove(this)
+    this.#task.watch = undefined
+    this.#over(ended)
+  }
+}
 
 /** Also what query builders return: it only begins when somebody waits for it. */
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>

@@ -205,7 +205,7 @@ export const createJobs = (options: JobsOptions) => {
         for (const task of deaths.drain()) scheduler.admit(task)
         for (const task of scheduler.abandon()) settle(task, 'released', { status: 'released' })
         for (const task of unsettled) {
-          if (task.interrupt !== undefined) task.interrupt()
+          if (task.watch !== undefined) task.watch.interrupt()
           else settle(task, 'released', { status: 'released' })
         }
         break

@@ -42,10 +42,7 @@ export const doneEnding = (task: Task, run: RunContext | undefined): Done => {
   const { handler, event } = task
   const remembered = event.kind === 'webhook.event' || asked !== undefined
   const keepMs = handler.dedupMs ?? (remembered ? keepDefaultMs : undefined)
-  return {
-    as: 'done',
-    ...common(task),
-    ...(keepMs === undefined || !event.identified ? {} : { keepMs }),
-    ...asked,
-  }
+  const marked = keepMs !== undefined && event.identified
+  if (!marked && asked === undefined) return { as: 'done', ...common(task) }
+  return { as: 'done', ...common(task), ...(marked ? { keepMs } : {}), ...asked }
 }

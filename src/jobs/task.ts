@@ -22,8 +22,8 @@ export interface Task extends Job {
   /** The journal has a record of its runs, which ends with it. */
   begun: boolean
   progress: unknown
-  /** Present while the handler runs: cancels it. */
-  interrupt: (() => void) | undefined
+  /** Present while the handler runs. */
+  watch: { interrupt(): void } | undefined
   /** Present while its transaction waits for the lock: gives up the wait. */
   leave: (() => void) | undefined
   /** An operator has taken it out of the wait for its lock: it is given back. */

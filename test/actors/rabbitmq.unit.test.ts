@@ -101,6 +101,6 @@ test.each<[string, RabbitmqOptions['type'], ConsumeMessage, string]>([
     'paid',
   ],
 ])('the type of an event is that of %s', (_, type, given, expected) => {
-  const { event, defect } = createDecoder('orders', { type, maxEventBytes: 1_000 } as RabbitmqOptions)(given)
+  const { event, defect } = createDecoder('orders', { type, maxEventBytes: 1_000 } as RabbitmqOptions)(given, 1)
   expect({ type: event.type, data: event.data, defect }).toEqual({ type: expected, data: { no: 1 }, defect: undefined })
 })
