@@ -52,57 +52,54 @@ export const sendParentEach = <Context extends MachineContext, Expected extends 
 }
 
 /**
- * The same machine, in which events go the short way that every state only passes on, by one `sendTo`, or ignores: without
- * a target, a guard or an assignment, so that the snapshot stays the one it was. Eventless transitions must not look at
- * the event.
+ * The same machine, in which events go the short way that every state ignores or only sends on: without a target, a guard
+ * or an assignment, so that the snapshot stays the one it was. Eventless transitions must not look at the event.
  *
  * `isWatched`: while somebody inspects the actors every event goes the whole way, so that its transition is seen.
  */
 export const passing = <Machine extends AnyStateMachine>(machine: Machine, isWatched: () => boolean): Machine => {
   const transition = machine.transition.bind(machine)
   const passed = passedTypes(machine)
-  const known = new Map<string, Pass | undefined>()
+  const known = new Map<string, readonly Pass[]>()
   let knownOf: AnyMachineSnapshot | undefined
 
-  const passOf = (snapshot: AnyMachineSnapshot, event: EventObject): Pass | undefined => {
+  const passesIn = (snapshot: AnyMachineSnapshot, event: EventObject): readonly Pass[] => {
     if (snapshot !== knownOf) {
       knownOf = snapshot
       known.clear()
     }
-    if (!known.has(event.type)) known.set(event.type, selected(machine, snapshot, event))
-    return known.get(event.type)
+    let passes = known.get(event.type)
+    if (passes === undefined) {
+      passes = machine.getTransitionData(snapshot, event).flatMap((selected) => passesOf(machine, selected) ?? [])
+      known.set(event.type, passes)
+    }
+    return passes
   }
 
   machine.transition = (snapshot, event, scope) => {
     if (!passed.has(event.type) || isWatched()) return transition(snapshot, event, scope)
-    const pass = passOf(snapshot, event)
-    if (pass === undefined) return snapshot
-    const { sending, params } = pass
-    const args = { context: snapshot.context, event, self: scope.self, system: scope.system }
-    const given = typeof params === 'function' ? params(args) : params
-    const [, sent] = sending.resolve(scope, snapshot, args, given, sending, {})
-    sending.execute(scope, sent)
+    for (const { sending, params } of passesIn(snapshot, event)) {
+      const args = { context: snapshot.context, event, self: scope.self, system: scope.system }
+      const given = typeof params === 'function' ? params(args) : params
+      const [, sent] = sending.resolve(scope, snapshot, args, given, sending, {})
+      sending.execute(scope, sent)
+    }
     return snapshot
   }
   return machine
 }
 
+/** One `sendTo` of a transition. */
 interface Pass {
   readonly sending: Sending
   readonly params: unknown
 }
 
-/** Whoever is asked must be of a type that is only passed on, so the state alone decides. */
-const selected = (machine: AnyStateMachine, snapshot: AnyMachineSnapshot, event: EventObject): Pass | undefined =>
-  machine.getTransitionData(snapshot, event).flatMap((transition) => passesOf(machine, transition) ?? [])[0]
-
 const passedTypes = (machine: AnyStateMachine): ReadonlySet<string> => {
-  const transitions = nodesOf(machine.root).flatMap(({ transitions }) => [...transitions.values()].flat())
+  const all = nodesOf(machine.root).flatMap(({ transitions }) => [...transitions.values()].flat())
   const isPassed = (type: string): boolean =>
-    transitions
-      .filter(({ eventType }) => covers(eventType, type))
-      .every((transition) => passesOf(machine, transition) !== undefined)
-  return new Set(transitions.map(({ eventType }) => eventType as string).filter(isPassed))
+    all.every((transition) => !covers(transition.eventType, type) || passesOf(machine, transition) !== undefined)
+  return new Set(all.map(({ eventType }) => eventType as string).filter(isPassed))
 }
 
 const nodesOf = (node: AnyStateNode): AnyStateNode[] => [node, ...Object.values(node.states).flatMap(nodesOf)]
@@ -110,12 +107,12 @@ const nodesOf = (node: AnyStateNode): AnyStateNode[] => [node, ...Object.values(
 const covers = (descriptor: string, type: string): boolean =>
   descriptor.endsWith('*') ? type.startsWith(descriptor.slice(0, -1)) : descriptor === type
 
-/** What a transition sends, at most one event; `undefined` if it does anything else. */
+/** What a transition sends; `undefined` if it does anything else. */
 const passesOf = (
   machine: AnyStateMachine,
   { target, guard, actions }: AnyTransitionDefinition,
 ): readonly Pass[] | undefined => {
-  if (target !== undefined || guard !== undefined || actions.length > 1) return undefined
+  if (target !== undefined || guard !== undefined) return undefined
   const passes = actions.map((action): Pass | undefined => {
     const { type, params } = typeof action === 'object' ? action : { type: action, params: undefined }
     const sending = machine.implementations.actions[type as string] as Sending | undefined
