@@ -39,7 +39,10 @@ export const sendParentEach = <Context extends MachineContext, Expected extends 
   const action = sendParent<Context, Expected, undefined, EventObject, Expected>({ type: 'each' })
   const { execute } = action as unknown as Sending
   const each: Pick<Sending, 'resolve' | 'execute'> = {
-    resolve: (scope, snapshot, args) => [snapshot, { to: scope.self._parent, events: eventsOf(args as never) }],
+    resolve: (scope, snapshot, args) => [
+      snapshot,
+      { to: scope.self._parent, events: eventsOf(args as Parameters<typeof eventsOf>[0]) },
+    ],
     execute: (scope, sent) => {
       const { to, events } = sent as { readonly to: AnyActorRef; readonly events: readonly EventObject[] }
       scope.defer(() => {

@@ -1,4 +1,5 @@
 import { type AnyActorRef, createActor, fromCallback } from 'xstate'
+import type { Inspector } from '../../inspector/index.ts'
 import { controllerMachine } from '../../machines/controller.ts'
 import { nothingCounted } from '../../machines/counts.ts'
 import type { Credit, Driver } from '../../machines/driver.ts'
@@ -34,8 +35,8 @@ export interface WalkParts {
   readonly timedAfter?: number
   /** Called with each settlement that has reached the driver. */
   settled?(count: number): void
-  /** Gets the root before it starts, and gives whether somebody watches its actors. */
-  look?(root: AnyActorRef): () => boolean
+  /** Looks at the root before it starts. */
+  look?(root: AnyActorRef): Pick<Inspector, 'observers'>
   end?(): Promise<void>
 }
 
@@ -85,7 +86,7 @@ export const walk = (parts: WalkParts): Run => {
     gauge: metrics.gauge,
     count: metrics.count,
   }))
-  let isWatched = (): boolean => false
+  let inspector: Pick<Inspector, 'observers'> | undefined
   const machine = passing(
     controllerMachine.provide({
       actors: {
@@ -95,11 +96,11 @@ export const walk = (parts: WalkParts): Run => {
         operator: fromCallback<OperatorTask>(() => {}),
       },
     }),
-    () => isWatched(),
+    () => inspector !== undefined && inspector.observers() > 0,
   )
   const sources = [...drivers].map(([name, { kind }]) => ({ name, kind, credit: parts.credit ?? credit }))
   const root = createActor(machine, { id: 'controller', input: { sources, policy } })
-  isWatched = parts.look?.(root) ?? isWatched
+  inspector = parts.look?.(root)
   root.subscribe({ complete: stopped.resolve, error: meter.fail })
   return {
     go: async () => {

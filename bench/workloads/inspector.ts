@@ -31,10 +31,9 @@ const without =
 const unwatched: OpenSide = async (events) => ({
   prepare: async () => {
     let inspector: Inspector | undefined
-    const look = (root: AnyActorRef): (() => boolean) => {
-      const looking = createInspector({ port: 0 })(root)
-      inspector = looking
-      return () => looking.observers() > 0
+    const look = (root: AnyActorRef): Inspector => {
+      inspector = createInspector({ port: 0 })(root)
+      return inspector
     }
     const run = walkOf(fast(events), events, { look, end: async () => inspector?.close() })
     await inspector?.listening
@@ -47,10 +46,9 @@ const unwatched: OpenSide = async (events) => ({
 const watched: OpenSide = async (events) => ({
   prepare: async () => {
     let inspector: Inspector | undefined
-    const look = (root: AnyActorRef): (() => boolean) => {
-      const looking = createInspector({ port: 0 })(root)
-      inspector = looking
-      return () => looking.observers() > 0
+    const look = (root: AnyActorRef): Inspector => {
+      inspector = createInspector({ port: 0 })(root)
+      return inspector
     }
     const end = async (): Promise<void> => {
       if (inspector?.observers() !== 1) throw new Error('The viewer was gone before the end.')

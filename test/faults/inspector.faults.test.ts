@@ -174,10 +174,9 @@ row(
 /** The walk of events through the controller's root without IO, with an inspector; gives its CPU time in µs. */
 const walkCpu = async (events: number, clientsOf: (page: string) => Promise<DrivenProcess | undefined>) => {
   let inspector: Inspector | undefined
-  const look = (root: AnyActorRef): (() => boolean) => {
-    const looking = createInspector({ port: 0, token })(root)
-    inspector = looking
-    return () => looking.observers() > 0
+  const look = (root: AnyActorRef): Inspector => {
+    inspector = createInspector({ port: 0, token })(root)
+    return inspector
   }
   const handlers = [handlerOf(async () => undefined)]
   const driver = createFakeDriver({ events })

@@ -190,6 +190,25 @@ test.each([
   ])
 })
 
+test('a handler that ignores its timeout and is interrupted before it is given up costs no attempt', async () => {
+  const replica = await journals().open()
+  const timedOut = gate()
+  const jobs = start(replica, [
+    on('order.created', { timeout: '50ms' }, (_event, { signal }) => {
+      signal.addEventListener('abort', timedOut.open, { once: true })
+      return new Promise(() => undefined)
+    }),
+  ])
+  await replica.enqueue('orders', { type: 'order.created', data: {}, id: '1' })
+  const running = await jobs.claim('orders')
+  await timedOut.opened
+  jobs.abort()
+  expect(await jobs.settled(running)).toMatchObject({ outcome: 'release' })
+  expect(await journals().sql('select state, attempts, history from S.event')).toEqual([
+    { state: 'ready', attempts: 0, history: null },
+  ])
+})
+
 test('a drain lets running handlers finish and gives the rest back', async () => {
   const go = gate()
   const jobs = start(journals().create({ url: unreachable }), [on('order.created', () => go.opened)], {

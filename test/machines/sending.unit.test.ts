@@ -32,7 +32,12 @@ const nothing = (): void => undefined
 const unwatched = (): boolean => false
 
 /** What one actor said to another, in order, and how many microsteps XState made. */
-const seenOf = (machine: AnyStateMachine, input: unknown, events: readonly EventObject[]) => {
+const seenOf = (
+  machine: AnyStateMachine,
+  input: unknown,
+  events: readonly EventObject[],
+  toWhom: (root: AnyActorRef) => AnyActorRef = (root) => root,
+) => {
   const said: unknown[] = []
   let microsteps = 0
   const nameOf = (ref: AnyActorRef | undefined): string => (ref === undefined ? '' : ref.id)
@@ -47,10 +52,10 @@ const seenOf = (machine: AnyStateMachine, input: unknown, events: readonly Event
   }
   const actor = createActor(machine, { id: 'root', input, clock: new SimulatedClock(), inspect })
   actor.start()
-  for (const event of events.slice(0, -1)) actor.send(event)
+  for (const event of events.slice(0, -1)) toWhom(actor).send(event)
   const before = actor.getSnapshot()
   microsteps = 0
-  actor.send(events.at(-1) as EventObject)
+  toWhom(actor).send(events.at(-1) as EventObject)
   const after = actor.getSnapshot()
   const { value, context, status } = after
   const seen = { said: [...said], microsteps, same: after === before, value, context, status }
@@ -212,10 +217,10 @@ describe('sendParentEach', () => {
           actions: ({ event, self }) =>
             void told.push({ ...event, childHas: self.getSnapshot().children['child']?.getSnapshot().context.brought }),
         },
-        go: { actions: sendTo('child', { type: 'bring', items }) },
       },
     })
-    return { told, ...seenOf(parent, undefined, [{ type: 'go' }]) }
+    const events = [{ type: 'bring', items } as EventObject]
+    return { told, ...seenOf(parent, undefined, events, (root) => root.getSnapshot().children.child) }
   }
 
   test('the parent gets each event by itself, from this child, when the turn of the child is over', () => {

@@ -303,6 +303,20 @@ describe('the source machine with its real link and a faked driver', () => {
     expect(source.fake.calls.at(-1)).toBe('resume')
   })
 
+  test('bytes above their limit throttle and pause the driver, and half of them settled resumes it', async () => {
+    const source = await listening()
+    source.send({ type: 'source.setCredit', credit: { events: 8, bytes: 30 } })
+    source.fake.deliver(2)
+    expect(source.moves.at(-1)).toBe('listening')
+    source.settle('ack')
+    source.fake.deliver(2)
+    expect(source.moves.at(-1)).toBe('listening')
+    source.fake.deliver(1)
+    expect([source.moves.at(-1), source.fake.calls.at(-1)]).toEqual(['throttled', 'pause'])
+    source.settle('ack')
+    expect([source.moves.at(-1), source.fake.calls.at(-1)]).toEqual(['listening', 'resume'])
+  })
+
   test('more credit frees a stalled source at once, less throttles a listening one, and a later link begins with it', async () => {
     const source = await listening()
     source.fake.deliver(4)
