@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { Request } from 'express'
+import type { IncomingMessage } from 'node:http'
+import { parse as parseQuery } from 'node:querystring'
 import { decodeEvent } from '../../machines/cloudevents.ts'
 import { ControllerError } from '../../machines/errors.ts'
 import type { ArrivedEvent } from '../../machines/event.ts'
@@ -24,6 +25,7 @@ export interface WebhookRequestFacts {
 
 export interface ReadingRules {
   readonly via: string
+  readonly path: string
   readonly type: string | ((request: WebhookRequestFacts) => string)
   readonly scheme: Pick<SignatureScheme, 'idIn'>
   /** A header with the id of the event. */
@@ -38,10 +40,10 @@ const traceparentGrammar = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 
 /** @throws ControllerError EVENT_MALFORMED */
 export const readArrival = (
-  request: Request,
+  request: IncomingMessage,
   body: Buffer,
   deliveryId: string | undefined,
-  { via, type, scheme, idHeader }: ReadingRules,
+  { via, path, type, scheme, idHeader }: ReadingRules,
 ): Arrival => {
   const attributes = binaryAttributes(request.rawHeaders)
   if (deliveryId !== undefined) {
@@ -58,7 +60,7 @@ export const readArrival = (
     fallback: {
       id: knownId ?? randomUUID(),
       identified: knownId !== undefined,
-      type: typeof type === 'string' ? type : (data) => type(factsOf(request, data)),
+      type: typeof type === 'string' ? type : (data) => type(factsOf(request, path, data)),
     },
   })
   if (defect !== undefined) throw defect.error
@@ -97,7 +99,7 @@ const percentDecoded = (header: string, value: string): string => {
   }
 }
 
-const idFromHeader = (request: Request, name: string | undefined): string | undefined => {
+const idFromHeader = (request: IncomingMessage, name: string | undefined): string | undefined => {
   if (name === undefined) return undefined
   const [id, ...others] = headerValues(request.rawHeaders, name.toLowerCase())
   if (id === undefined) return undefined
@@ -123,13 +125,13 @@ const refuseUnfit = (event: ArrivedEvent): void => {
   }
 }
 
-const factsOf = (request: Request, body: unknown): WebhookRequestFacts => ({
+const factsOf = ({ headers, url = '' }: IncomingMessage, path: string, body: unknown): WebhookRequestFacts => ({
   header: (name) => {
-    const value = request.headers[name.toLowerCase()]
+    const value = headers[name.toLowerCase()]
     return typeof value === 'string' ? value : value?.join(', ')
   },
-  path: request.path,
-  query: request.query,
+  path,
+  query: parseQuery(url.split('?').slice(1).join('?')),
   body,
 })
 

@@ -1,4 +1,4 @@
-import type { Request, Response } from 'express'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Delivery, DriverHost, JournalRow, Settlement } from '../../machines/driver.ts'
 import { ControllerError } from '../../machines/errors.ts'
 import type { Acceptance, Arrival, Intake } from '../../machines/journal.ts'
@@ -18,7 +18,7 @@ import { settledReply } from './settledReply.ts'
  * is said before that either. A step that refuses gives the reply.
  */
 export interface Door {
-  handle(request: Request, response: Response): Promise<void>
+  handle(request: IncomingMessage, response: ServerResponse): Promise<void>
   settle(batch: readonly Settlement[]): void
   open(): void
   pause(isPaused: boolean): void
@@ -39,7 +39,7 @@ const acceptWithinMs = 2_000
 
 export const createDoor = (options: WebhookOptions, host: DriverHost, shared: DoorShared): Door => {
   const { signature, maxBodyBytes, timeoutMs } = options
-  const rules = { via: host.source, type: options.type, scheme: signature, idHeader: options.id }
+  const rules = { via: host.source, path: options.path, type: options.type, scheme: signature, idHeader: options.id }
   const reader = createBodyReader({
     maxBytes: maxBodyBytes,
     maxBytesTogether: () => host.credit.bytes,
@@ -111,7 +111,7 @@ export const createDoor = (options: WebhookOptions, host: DriverHost, shared: Do
     return json(202, { id: event.id })
   }
 
-  const verified = (request: Request, body: Buffer): Arrival | Reply => {
+  const verified = (request: IncomingMessage, body: Buffer): Arrival | Reply => {
     const verdict = signature.verify(request.rawHeaders, body, shared.nowSeconds())
     if (!verdict.ok) return unauthorized(signature.challenge, verdict.reason)
     try {
@@ -122,7 +122,7 @@ export const createDoor = (options: WebhookOptions, host: DriverHost, shared: Do
     }
   }
 
-  const takeIn = async (request: Request, response: Response): Promise<Reply | 'gone' | HandedOver> => {
+  const takeIn = async (request: IncomingMessage, response: ServerResponse): Promise<Reply | 'gone' | HandedOver> => {
     const body = await reader.read(request, response)
     if (!Buffer.isBuffer(body)) return body
     const arrival = verified(request, body)

@@ -13,7 +13,8 @@ import { bug, isClosing, problem, type Reply, sendReply, unavailable } from './r
  * The one HTTP server of a process, shared by all its webhook sources. It listens while at least one path is mounted.
  *
  * Paths are exact: no patterns, no case folding, no trailing slash. A path whose source has gone while others stay
- * answers 503, since it will be back; a path nobody has mounted answers 404.
+ * answers 503, since it will be back; a path nobody has mounted answers 404. A request whose target is a mounted path to
+ * the letter goes straight to its source, everything else through Express: the way through it costs a fifth of a request.
  *
  * It closes in steps, because a connection that is cut while its sender begins the next request is a failed request for
  * the sender: for a moment every answer says `Connection: close`, then nothing is accepted and idle connections are
@@ -32,7 +33,7 @@ export interface WebhookServer {
 export interface Route {
   readonly path: string
   readonly method: 'POST' | 'PUT'
-  handle(request: Request, response: Response): Promise<void>
+  handle(request: IncomingMessage, response: ServerResponse): Promise<void>
 }
 
 export interface WebhookServerOptions {
@@ -79,6 +80,11 @@ export const createWebhookServer = ({
     sendReply(request, response, answer, isShedding())
   }
 
+  const failed = (thrown: unknown, request: IncomingMessage, response: ServerResponse): void => {
+    log.error({ err: thrown }, 'webhook request failed')
+    sendReply(request, response, bug(), isShedding())
+  }
+
   const dispatch = async (request: Request, response: Response): Promise<void> => {
     const methods = paths.get(request.path)
     if (methods === undefined) return reply(request, response, problem(404, 'path'))
@@ -94,17 +100,20 @@ export const createWebhookServer = ({
     const app = express()
     app.disable('x-powered-by').disable('etag')
     app.use(dispatch)
-    app.use((thrown: unknown, request: Request, response: Response, _next: NextFunction) => {
-      log.error({ err: thrown }, 'webhook request failed')
-      sendReply(request, response, bug(), isShedding())
-    })
+    app.use((thrown: unknown, request: Request, response: Response, _next: NextFunction) =>
+      failed(thrown, request, response),
+    )
     const guard = createProtocolGuard()
+    const pass = (request: IncomingMessage, response: ServerResponse): void => {
+      const route = paths.get(request.url ?? '')?.get(request.method ?? '') ?? 'away'
+      if (route === 'away') app(request as Request, response as Response)
+      else route.handle(request, response).catch((thrown: unknown) => failed(thrown, request, response))
+    }
     const take = (request: IncomingMessage, response: ServerResponse): void => {
       if (isClosing(request.socket)) return
       guard.began(request, response)
-      if (isAmbiguous(request))
-        reply(request, response, problem(400, 'ambiguous', { headers: { connection: 'close' } }))
-      else app(request as Request, response as Response)
+      if (!isAmbiguous(request)) pass(request, response)
+      else reply(request, response, problem(400, 'ambiguous', { headers: { connection: 'close' } }))
     }
     const opened = createServer({ ...limits, headersTimeout: headersTimeoutMs }, take)
     opened.maxConnections = mostConnections

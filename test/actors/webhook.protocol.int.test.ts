@@ -474,3 +474,25 @@ test('a bug is answered 500 without a word from inside', async () => {
   intake.before = async () => {}
   expect((await post('{}')).status).toBe(202)
 })
+
+test.each([
+  ['to the letter', '/hooks/test', 202],
+  ['with a query', '/hooks/test?v=2', 202],
+  ['in absolute form', 'http://localhost/hooks/test', 202],
+  ['in other letters', '/Hooks/Test', 404],
+  ['with a slash more', '/hooks/test/', 404],
+  ['encoded where it need not be', '/hooks/%74est', 404],
+])('a target that is the path %s (%s): %s', async (_how, target, status) => {
+  const { raw, deliveries } = await start()
+  const answer = await raw(`${head('{}', 'Content-Length: 2', 'Connection: close').replace(defaults.path, target)}{}`)
+  expect(statusOf(answer)).toBe(status)
+  expect(deliveries()).toHaveLength(status === 202 ? 1 : 0)
+})
+
+test.each(['/hooks/test', '/hooks/test?v=2'])('a bug while %s is taken in is a 500', async (path) => {
+  const { post, intake } = await start()
+  intake.before = async () => {
+    throw new TypeError('a bug')
+  }
+  expect((await post('{}', { path })).status).toBe(500)
+})
