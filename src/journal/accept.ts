@@ -1,9 +1,11 @@
-import { type Acceptance, type Arrival, journalQueue } from '../../machines/journal.ts'
+import { type Acceptance, type Arrival, type Done, journalQueue } from '../../machines/journal.ts'
 import type { Base } from './base.ts'
 import { isDataRefused, unavailable } from './failures.ts'
+import { type Finish, type Finished, finishCall, finishOf, finishValues } from './finish.ts'
 import { grouped } from './group.ts'
-import { eventValues, insertText } from './insert.ts'
+import { eventValues } from './insert.ts'
 import { createNumbers } from './numbers.ts'
+import type { WithRow } from './plan.ts'
 import { storedIdentity } from './rows.ts'
 
 /**
@@ -19,67 +21,76 @@ import { storedIdentity } from './rows.ts'
  */
 export interface Accepting {
   accept(arrival: Arrival, withinMs: number): Promise<Acceptance>
+  /**
+   * Lets the next group take a settlement along: one statement and one commit instead of two. Undefined when there is no
+   * next group, when another settlement goes with it, or when it failed: then the settlement goes by itself.
+   */
+  takeAlong(done: readonly WithRow<Done>[], keepMs: number): Promise<Finish | undefined>
   idle(): Promise<void>
 }
+
+/** The numbers under which events were accepted, each with its lease. */
+type Leases = Map<string, string>
 
 interface Item {
   readonly arrival: Arrival
   expired: boolean
 }
 
-/** Which were inserted, and which of them have a mark; absent where all were and none has. */
-interface Inserted {
-  readonly seqs: readonly string[] | null
-  readonly seen: readonly boolean[] | null
+/** A settlement that goes with a group. */
+interface Along {
+  done: readonly WithRow<Done>[]
+  readonly keepMs: number | undefined
+  resolve(finish: Finish | undefined): void
+}
+
+/** Which were accepted, and which of them have a mark; null where all were and none has (see 0004_group.sql). */
+interface Accepted extends Finished {
+  readonly accepted: readonly string[] | null
+  readonly handled: readonly boolean[] | null
 }
 
 const maxGroup = 500
 const maxGroupBytes = 8 * 1024 * 1024
+/** After those of `finishCall`. */
+const acceptArguments = Array.from({ length: 12 }, (_, index) => `$${index + 4}`).join(', ')
 const duplicate: Acceptance = { status: 'duplicate' }
 
 export const createAccepting = (base: Base): Accepting => {
   const { names, pool } = base
   const numbers = createNumbers(pool, names)
   const event = `${names.quoted}.event`
-  const insert = insertText(names, {
-    arrays: { seq: 'bigint' },
-    columns: { seq: 'seq', queue: `'${journalQueue}'`, state: `'leased'`, lease_by: '$12::bigint' },
-    conflict: `on conflict (ce_source, id) do update set
-       seq = excluded.seq, queue = excluded.queue, via = excluded.via, kind = excluded.kind, type = excluded.type,
-       key = excluded.key, envelope = excluded.envelope, data = excluded.data, raw = excluded.raw, state = 'leased',
-       due = now(), lease_by = excluded.lease_by, redelivered = false, attempts = 0, parked_at = null
-     where e.state = 'parked' or e.seq = excluded.seq and e.lease_by = excluded.lease_by
-     returning e.seq, e.ce_source, e.id`,
-  })
-  const acceptText = `with inserted as (${insert}), told as (
-      select coalesce(array_agg(seq::text), '{}') as seqs,
-        ${names.quoted}.seen_now(array_agg(ce_source), array_agg(id)) as seen
-      from inserted
-    )
-    select case when odd then seqs end as seqs, case when odd then seen end as seen
-    from (select *, cardinality(seqs) < cardinality($11) or true = any(seen) as odd from told) as judged`
+  const acceptText = `select * from ${finishCall(names)}, ${names.quoted}.accept(${acceptArguments})`
   const ours = `where seq = any($1::bigint[]) and lease_by = $2`
+  let along: Along | undefined
 
-  const insertOnce = async (items: ReadonlyMap<string, Item>, asRaw: boolean): Promise<Map<string, string>> => {
+  const insertOnce = async (items: ReadonlyMap<string, Item>, asRaw: boolean, company: Along): Promise<Leases> => {
     const replica = base.replica()
+    const { done, keepMs } = company
     const arrivals = [...items.values()].map(({ arrival }) => arrival)
-    const values = [...eventValues(arrivals, asRaw), [...items.keys()], replica]
-    const { rows } = await pool.repeated<Inserted>('accept', acceptText, values)
-    const [{ seqs, seen } = { seqs: [], seen: [] }] = rows
-    const accepted = new Map((seqs ?? [...items.keys()]).map((seq) => [seq, replica]))
-    const handled = (seqs ?? []).filter((_seq, index) => seen?.[index] === true)
-    if (handled.length > 0) await pool.query(`delete from ${event} ${ours}`, [handled, replica])
-    for (const seq of handled) accepted.delete(seq)
-    return accepted
+    const values = [...finishValues(done, keepMs), replica, [...items.keys()], ...eventValues(arrivals, asRaw)]
+    const { rows } = await pool.repeated<Accepted>('accept', acceptText, values)
+    const written = rows[0] as Accepted
+    const { accepted, handled } = written
+    company.resolve(finishOf(done, written))
+    company.done = []
+    const leases = new Map((accepted ?? [...items.keys()]).map((seq) => [seq, replica]))
+    const repeats = (accepted ?? []).filter((_seq, index) => handled?.[index] === true)
+    if (repeats.length > 0) await pool.query(`delete from ${event} ${ours}`, [repeats, replica])
+    for (const seq of repeats) leases.delete(seq)
+    return leases
   }
 
-  /** Gives the numbers under which events were accepted, each with its lease. */
-  const store = async (items: ReadonlyMap<string, Item>): Promise<ReadonlyMap<string, string>> => {
+  const store = async (items: ReadonlyMap<string, Item>): Promise<Leases> => {
+    const company = along ?? { done: [], keepMs: undefined, resolve: () => undefined }
+    along = undefined
     try {
-      return await base.untilDone(() => insertOnce(items, false))
+      return await base.untilDone(() => insertOnce(items, false, company))
     } catch (thrown) {
       if (!isDataRefused(thrown)) throw thrown
-      return base.untilDone(() => insertOnce(items, true))
+      return await base.untilDone(() => insertOnce(items, true, company))
+    } finally {
+      company.resolve(undefined)
     }
   }
 
@@ -116,6 +127,18 @@ export const createAccepting = (base: Base): Accepting => {
 
   return {
     idle: group.idle,
+    takeAlong: async (done, keepMs) => {
+      if (along !== undefined || !group.isUnderWay()) return undefined
+      return new Promise((resolve) => {
+        const mine: Along = { done, keepMs, resolve }
+        along = mine
+        group.idle().then(() => {
+          if (along !== mine) return
+          along = undefined
+          resolve(undefined)
+        })
+      })
+    },
     accept: (arrival, withinMs) =>
       new Promise((resolve, reject) => {
         const item: Item = { arrival, expired: false }

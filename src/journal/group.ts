@@ -2,7 +2,8 @@
  * Turns one call an item into few calls with many: a group forms while the group before it is under way. There is no
  * timer: a lone item goes at once, and under load groups grow by themselves until the flushing keeps up.
  *
- * `flush` gets the items of a group in their order and gives one result for each; when it rejects, all of them do.
+ * `flush` gets the items of a group in their order and gives one result for each; when it rejects, all of them do. The
+ * next group goes before this one hears of it: what its callers do with their results would keep it waiting.
  */
 export const grouped = <Item, Result>(
   flush: (items: readonly Item[]) => Promise<readonly Result[]>,
@@ -20,14 +21,23 @@ export const grouped = <Item, Result>(
     return end < 0 ? maxSize : end
   }
 
+  const next = (): readonly Waiting<Item, Result>[] => {
+    const size = sizeOf(waiting)
+    const group = waiting.slice(0, size)
+    waiting = waiting.slice(size)
+    return group
+  }
+
   const flushAll = async (): Promise<void> => {
     await new Promise(setImmediate)
+    let tell = (): void => undefined
     while (waiting.length > 0) {
-      const size = sizeOf(waiting)
-      const group = waiting.slice(0, size)
-      waiting = waiting.slice(size)
-      await flushGroup(flush, group)
+      const flushed = flushGroup(flush, next())
+      const told = inNextTurn(tell)
+      tell = await flushed
+      await told
     }
+    tell()
     underWay = undefined
   }
 
@@ -37,6 +47,7 @@ export const grouped = <Item, Result>(
         waiting.push({ item, resolve, reject })
         underWay ??= flushAll()
       }),
+    isUnderWay: () => underWay !== undefined,
     idle: async () => {
       while (underWay !== undefined) await underWay
     },
@@ -53,6 +64,8 @@ export interface GroupLimits<Item> {
 
 export interface Grouped<Item, Result> {
   add(item: Item): Promise<Result>
+  /** A group is under way or waiting. */
+  isUnderWay(): boolean
   /** Resolves when no group is under way or waiting. */
   idle(): Promise<void>
 }
@@ -63,16 +76,23 @@ interface Waiting<Item, Result> {
   readonly reject: (error: unknown) => void
 }
 
+/** Gives what tells the results. */
 const flushGroup = async <Item, Result>(
   flush: (items: readonly Item[]) => Promise<readonly Result[]>,
   group: readonly Waiting<Item, Result>[],
-): Promise<void> => {
+): Promise<() => void> => {
   try {
     const results = await flush(group.map(({ item }) => item))
-    group.forEach(({ resolve }, index) => {
-      resolve(results[index] as Result)
-    })
+    return () => group.forEach(({ resolve }, index) => void resolve(results[index] as Result))
   } catch (thrown) {
-    for (const { reject } of group) reject(thrown)
+    return () => group.forEach(({ reject }) => void reject(thrown))
   }
 }
+
+const inNextTurn = (run: () => void): Promise<void> =>
+  new Promise((resolve) => {
+    setImmediate(() => {
+      run()
+      resolve()
+    })
+  })

@@ -107,7 +107,7 @@ export const createJournal = (options: JournalOptions): Journal => {
   }
   const accepting = createAccepting(base)
   const claim = createClaim(base)
-  const settle = createSettle(base)
+  const settle = createSettle(base, accepting.takeAlong)
   const underLock = createUnderLock(base, lockPool)
   const work = createWork()
   let pruning: Every | undefined

@@ -1,4 +1,5 @@
 import { type Ending, journalQueue, type Queryable } from '../../machines/journal.ts'
+import type { Accepting } from './accept.ts'
 import type { Base } from './base.ts'
 import { isDataRefused } from './failures.ts'
 import { byLease, type Plan, planOf, standsAlone } from './plan.ts'
@@ -17,7 +18,10 @@ interface Settled {
   readonly wakes: ReadonlyMap<string, number>
 }
 
-export const createSettle = (base: Base): ((endings: readonly Ending[]) => Promise<void>) => {
+export const createSettle = (
+  base: Base,
+  takeAlong: Accepting['takeAlong'],
+): ((endings: readonly Ending[]) => Promise<void>) => {
   const steps = createSteps(base.names, base.replica)
 
   const write = async (tx: Queryable, plan: Plan, asRaw: boolean): Promise<Settled> => {
@@ -59,8 +63,17 @@ export const createSettle = (base: Base): ((endings: readonly Ending[]) => Promi
     }
   }
 
+  /** Where nothing but a few rows is to be finished an acceptance that is to be written as well saves it the commit. */
+  const alongside = async (plan: Plan): Promise<Settled | undefined> => {
+    const [[keepMs, done] = [undefined, []]] = plan.doneRows
+    if (keepMs === undefined || done.length > mostAlong || !standsAlone(plan)) return undefined
+    const finish = await takeAlong(done, keepMs)
+    return finish && { lost: done.length - finish.held, wakes: new Map() }
+  }
+
   const settle = async (endings: readonly Ending[]): Promise<void> => {
-    const { lost, wakes } = await persist(planOf(endings))
+    const plan = planOf(endings)
+    const { lost, wakes } = (await alongside(plan)) ?? (await persist(plan))
     if (lost > 0) {
       base.log.warn({ lost, of: endings.length }, 'journal rows were not leased to this replica any more')
       base.leaseLost()
@@ -73,6 +86,8 @@ export const createSettle = (base: Base): ((endings: readonly Ending[]) => Promi
   }
 }
 
+/** Rows: senders of webhooks wait for it. */
+const mostAlong = 128
 const never = Number.POSITIVE_INFINITY
 
 const wakesOf = (plan: Plan, held: readonly Held[]): ReadonlyMap<string, number> => {

@@ -1,6 +1,7 @@
 import type { JournalRow } from '../../machines/driver.ts'
 import { type ArrivedEvent, identityOf } from '../../machines/event.ts'
 import { type Done, type Failed, journalQueue, type Moved, type Queryable } from '../../machines/journal.ts'
+import { type Finish, type Finished, finishCall, finishOf, finishValues } from './finish.ts'
 import { historyOf, insertRowsText, type NewRow, rowValues } from './insert.ts'
 import type { WithRow } from './plan.ts'
 import { storedIdentity, textOf } from './rows.ts'
@@ -26,19 +27,6 @@ export interface Steps {
   freeBegun(tx: Queryable, events: readonly ArrivedEvent[]): Promise<void>
 }
 
-export interface Finish {
-  /** How many rows were still leased to this replica. */
-  readonly held: number
-  /** Those of them whose mark is new, or that have none. */
-  readonly effective: readonly Done[]
-}
-
-/** Where all rows were there and all marks new it is not said which: the lists are absent. */
-interface Finished {
-  readonly seqs: readonly string[] | null
-  readonly fresh: readonly string[] | null
-}
-
 /** A row that was still leased to this replica. */
 export interface Held {
   readonly seq: string
@@ -48,22 +36,10 @@ export interface Held {
 export const createSteps = (names: Names, replica: () => string): Steps => {
   const { quoted } = names
   const markNew = `on conflict (ce_source, id) do update set until = excluded.until where s.until <= now()`
-  const finish = `delete from ${quoted}.event where seq = any($1::bigint[]) and lease_by = $2`
   const finishText = `
-    with gone as (${finish} returning seq)
-    select case when count(*) < cardinality($1) then coalesce(array_agg(seq::text), '{}') end as seqs from gone`
-  // Nothing is joined: of what a CTE changes Postgres expects one row, and would compare each with each.
-  const finishAndMarkText = `
-    with gone as (
-      ${finish} returning seq, ce_source, id
-    ), marked as (
-      insert into ${quoted}.seen as s (ce_source, id, until)
-      select ce_source, id, now() + $3 * interval '1 millisecond' from gone order by 1, 2
-      ${markNew} returning ce_source || ' ' || id as identity
-    )
-    select case when least(gone, marked) < cardinality($1) then array(select seq::text from gone) end as seqs,
-      case when least(gone, marked) < cardinality($1) then array(select identity from marked) end as fresh
-    from (select (select count(*) from gone) as gone, (select count(*) from marked) as marked) as counted`
+    with gone as (delete from ${quoted}.event where seq = any($1::bigint[]) and lease_by = $2 returning seq)
+    select case when count(*) < cardinality($1) then coalesce(array_agg(seq::text), '{}') end as gone from gone`
+  const finishAndMarkText = `select * from ${finishCall(names)}`
   const markText = `
     insert into ${quoted}.seen as s (ce_source, id, until)
     select ce_source, id, now() + keep * interval '1 millisecond'
@@ -109,20 +85,12 @@ export const createSteps = (names: Names, replica: () => string): Steps => {
 
   return {
     finish: async (tx, done, keepMs) => {
-      const values = [done.map(({ row }) => row.seq), leaseOf(done[0])]
-      const marks = keepMs !== undefined
-      const { rows } = await tx.query<Finished>(
-        marks ? finishAndMarkText : finishText,
-        marks ? [...values, keepMs] : values,
-      )
-      const [{ seqs, fresh } = { seqs: [], fresh: [] }] = rows
-      if (seqs === null) return { held: done.length, effective: done }
-      const held = new Set(seqs)
-      const isFresh = new Set(fresh)
-      const effective = done.filter(
-        ({ row, event }) => held.has(row.seq) && (!marks || isFresh.has(storedIdentity(event))),
-      )
-      return { held: held.size, effective }
+      const values = finishValues(done, keepMs)
+      const { rows } =
+        keepMs === undefined
+          ? await tx.query<Finished>(finishText, values.slice(0, 2))
+          : await tx.query<Finished>(finishAndMarkText, values)
+      return finishOf(done, rows[0])
     },
     mark: async (tx, done) => {
       const keeps = done.map(({ keepMs }) => keepMs ?? 0)

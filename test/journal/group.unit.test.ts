@@ -37,6 +37,25 @@ test('a group forms while the one before it is under way, and each item gets its
   expect(await Promise.all([first, ...others])).toEqual(['r1', 'r2', 'r3', 'r4'])
 })
 
+test('the next group goes before the results of this one are told', async () => {
+  const { groups, flush } = heldFlush()
+  const { add } = grouped(flush, { maxSize: 10 })
+  const atResult = add(1).then(() => groups.length)
+  await turn()
+  const second = add(2)
+  groups[0]?.end()
+  expect(await atResult).toBe(2)
+  groups[1]?.end()
+  expect(await second).toBe('r2')
+})
+
+test('results are told in the order of the groups, however fast the next one is', async () => {
+  const told: number[] = []
+  const { add } = grouped(async (items: readonly number[]) => items, { maxSize: 1 })
+  await Promise.all([1, 2, 3].map(async (item) => told.push(await add(item))))
+  expect(told).toEqual([1, 2, 3])
+})
+
 test('no group is larger than maxSize', async () => {
   const sizes: number[] = []
   const flush = async (items: readonly number[]) => {

@@ -14,6 +14,7 @@ test('migrations run once, however many replicas open at the same time', async (
     { number: 1 },
     { number: 2 },
     { number: 3 },
+    { number: 4 },
   ])
 })
 
@@ -60,6 +61,7 @@ test('what is printed runs with psql', async ({ skip }) => {
     { number: 1 },
     { number: 2 },
     { number: 3 },
+    { number: 4 },
   ])
 })
 

@@ -1,0 +1,37 @@
+import type { Done } from '../../machines/journal.ts'
+import type { WithRow } from './plan.ts'
+import { storedIdentity } from './rows.ts'
+import type { Names } from './schema.ts'
+
+/** What became of rows whose events were handled. */
+export interface Finish {
+  /** How many were still leased to this replica. */
+  readonly held: number
+  /** Those of them whose mark is new, or that have none. */
+  readonly effective: readonly Done[]
+}
+
+/** What the function `finish` tells (see 0004_group.sql); `fresh` is absent where no marks were asked for. */
+export interface Finished {
+  readonly gone: readonly string[] | null
+  readonly fresh?: readonly string[] | null
+}
+
+/** Deletes rows and writes their marks, for the values of `finishValues`. */
+export const finishCall = ({ quoted }: Names): string => `${quoted}.finish($1::bigint[], $2::bigint, $3::bigint)`
+
+export const finishValues = (done: readonly WithRow<Done>[], keepMs: number | undefined): readonly unknown[] => [
+  done.map(({ row }) => row.seq),
+  // That of the first is that of all.
+  done[0]?.row.lease,
+  keepMs,
+]
+
+export const finishOf = (done: readonly WithRow<Done>[], finished: Finished | undefined): Finish => {
+  const { gone = [], fresh } = finished ?? {}
+  if (gone === null) return { held: done.length, effective: done }
+  const held = new Set(gone)
+  const isFresh = fresh && new Set(fresh)
+  const effective = done.filter(({ row, event }) => held.has(row.seq) && (isFresh?.has(storedIdentity(event)) ?? true))
+  return { held: held.size, effective }
+}
