@@ -39,7 +39,7 @@ interface Item {
 
 /** A settlement that goes with a group. */
 interface Along {
-  done: readonly WithRow<Done>[]
+  readonly done: readonly WithRow<Done>[]
   readonly keepMs: number | undefined
   resolve(finish: Finish | undefined): void
 }
@@ -73,7 +73,6 @@ export const createAccepting = (base: Base): Accepting => {
     const written = rows[0] as Accepted
     const { accepted, handled } = written
     company.resolve(finishOf(done, written))
-    company.done = []
     const leases = new Map((accepted ?? [...items.keys()]).map((seq) => [seq, replica]))
     const repeats = (accepted ?? []).filter((_seq, index) => handled?.[index] === true)
     if (repeats.length > 0) await pool.query(`delete from ${event} ${ours}`, [repeats, replica])

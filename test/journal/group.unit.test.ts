@@ -39,7 +39,11 @@ test('a group forms while the one before it is under way, and each item gets its
 
 test('the next group goes before the results of this one are told', async () => {
   const { groups, flush } = heldFlush()
-  const { add } = grouped(flush, { maxSize: 10 })
+  const asked = async (items: readonly number[]) => {
+    await new Promise((resolve) => process.nextTick(resolve))
+    return flush(items)
+  }
+  const { add } = grouped(asked, { maxSize: 10 })
   const atResult = add(1).then(() => groups.length)
   await turn()
   const second = add(2)
