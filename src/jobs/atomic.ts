@@ -3,11 +3,11 @@ import { ControllerError, toControllerError } from '../../machines/errors.ts'
 import type { AtomicTransaction, Done, Queryable } from '../../machines/journal.ts'
 import { nextBackoffMs } from '../../machines/policies.ts'
 import { isBrokenOff, isTransient } from '../journal/failures.ts'
-import { attemptAll, common } from './attempts.ts'
+import { Attempts, common } from './attempts.ts'
 import { createContext } from './context.ts'
 import { runHandler } from './handler.ts'
 import { doneEnding } from './plain.ts'
-import { type JobsParts, keepDefaultMs, type Run, type Task } from './task.ts'
+import { type JobsParts, keepDefaultMs, type Run, type Task, type Unfinished } from './task.ts'
 
 /**
  * Atomic handlers: under their lock, inside a transaction that also holds the dedup marks, what they emit, their counters
@@ -28,9 +28,15 @@ export const runAtomic = async (parts: JobsParts, lock: string, tasks: readonly 
 }
 
 const alone = async (parts: JobsParts, lock: string, task: Task, known: Run | undefined): Promise<void> => {
-  const once = (attempt: number): Run | Promise<Run> =>
-    task.left ? { status: 'interrupted' } : (known ?? together(parts, lock, [task], () => attempt))
-  await attemptAll(parts, task, once, () => undefined)
+  const attempts = new Attempts(parts, task)
+  for (;;) {
+    const run: Run = task.left
+      ? { status: 'interrupted' }
+      : (known ?? (await together(parts, lock, [task], () => attempts.next)))
+    if (run.status === 'done') return
+    const then = attempts.after(run)
+    if (then !== 'again') return then
+  }
 }
 
 /** What a group has met with and its task would meet with again: a deaf handler, a lock that does not come free. */
@@ -142,7 +148,7 @@ const runAll = async (
     if (before !== undefined || task.delivery.redelivered) await parts.begins(task, before)
     before = task.begun ? task : undefined
     const context = createContext(parts, task, attemptOf(task), watched)
-    const run = await runHandler(task, context, parts.deadlines)
+    const run = await new Promise<Run>((ended) => runHandler(task, context, parts.deadlines, { ended }))
     if (run.status !== 'done') throw new HandlerEnded(task, run, brokenOff)
     ended.push({ task, ending: doneEnding(task, context), duplicate: false, value: run.value })
   }
@@ -153,11 +159,11 @@ const runAll = async (
 /** Carries the run that ended a transaction through its roll-back. */
 class HandlerEnded extends ControllerError {
   readonly of: Task
-  readonly run: Exclude<Run, { status: 'done' }>
+  readonly run: Unfinished
   /** The transaction itself broke; an error of another database or service that the handler uses is a failure. */
   readonly brokenOff: boolean
 
-  constructor(of: Task, run: Exclude<Run, { status: 'done' }>, brokenOff: boolean) {
+  constructor(of: Task, run: Unfinished, brokenOff: boolean) {
     super('HANDLER_FAILED', 'A handler of the transaction was not done.')
     this.of = of
     this.run = run

@@ -2,32 +2,42 @@ import type { ControllerError } from '../../machines/errors.ts'
 import type { AttemptRecord, Done, Failed } from '../../machines/journal.ts'
 import { journalQueue, longQueue } from '../../machines/journal.ts'
 import { nextBackoffMs } from '../../machines/policies.ts'
-import type { JobsParts, Run, Task } from './task.ts'
+import type { JobsParts, Task, Unfinished } from './task.ts'
 
 /**
- * Runs `once` until it is `done`, interrupted, or has failed too often for now: first in place, then later through the
- * journal, at last parked. A handler that goes on after its timeout is parked at once: a second run beside it would be
- * one too many.
+ * The attempts of one event, and what follows from a run: another one in place, later through the journal, or none any
+ * more. A handler that goes on after its timeout is parked at once: a second run beside it would be one too many.
  */
-export const attemptAll = async (
-  parts: JobsParts,
-  task: Task,
-  once: (attempt: number) => Run | Promise<Run>,
-  done: (value: unknown) => Promise<void> | undefined,
-): Promise<void> => {
-  const { retry } = task.handler
-  let history: AttemptRecord[] | undefined
-  let attempts = task.delivery.row?.attempts ?? 0
-  for (let inPlace = retry.inPlace; ; inPlace--) {
-    const run = await once(attempts + 1)
-    if (run.status === 'done') return done(run.value)
+export class Attempts {
+  readonly parts: JobsParts
+  readonly task: Task
+  #failed: number
+  #inPlace: number
+  #history: AttemptRecord[] | undefined
+
+  constructor(parts: JobsParts, task: Task) {
+    this.parts = parts
+    this.task = task
+    this.#failed = task.delivery.row?.attempts ?? 0
+    this.#inPlace = task.handler.retry.inPlace
+  }
+
+  /** The number of the next one, from 1. */
+  get next(): number {
+    return this.#failed + 1
+  }
+
+  /** `again`: at once. Otherwise the event has ended for now; a promise where that has to become durable. */
+  after(run: Unfinished): 'again' | Promise<void> | undefined {
+    const { parts, task } = this
     if (run.status === 'interrupted') return release(parts, task)
-    attempts++
-    history ??= []
-    history.push(recordOf(parts, attempts, run.error))
-    const parked = attempts >= retry.attempts || run.status === 'deaf'
-    if (!parked && inPlace > 0 && run.error.code === 'HANDLER_FAILED' && !parts.draining.aborted) continue
-    return fail(parts, task, { history, attempts, parked, error: run.error })
+    this.#failed++
+    this.#history ??= []
+    this.#history.push(recordOf(parts, this.#failed, run.error))
+    const parked = this.#failed >= task.handler.retry.attempts || run.status === 'deaf'
+    const mayGoOn = run.error.code === 'HANDLER_FAILED' && !parts.draining.aborted
+    if (!parked && mayGoOn && this.#inPlace-- > 0) return 'again'
+    return fail(parts, task, { history: this.#history, attempts: this.#failed, parked, error: run.error })
   }
 }
 

@@ -6,35 +6,26 @@ import type { Run, Task } from './task.ts'
 /** How long a handler may take to notice that its signal was aborted. */
 const noticeMs = 500
 
+/** Who is told how a run ended: once, and never before `runHandler` has returned. */
+export interface Runner {
+  ended(run: Run): void
+}
+
 /**
- * Runs a handler once. Ends when the handler does, or `noticeMs` after its timeout or an interruption, whatever the
+ * Runs a handler once. It ends when the handler does, or `noticeMs` after its timeout or an interruption, whatever the
  * handler is doing then; at once where the handler gives no promise.
  */
-export const runHandler = (task: Task, run: RunContext, deadlines: Deadlines): Run | Promise<Run> => {
+export const runHandler = (task: Task, run: RunContext, deadlines: Deadlines, runner: Runner): void => {
   const { handler, event } = task
   const startedAt = deadlines.now()
   try {
     const value = handler.handle?.(event as Parameters<NonNullable<typeof handler.handle>>[0], run.context)
-    return isThenable(value) ? untilOver(task, run, deadlines, value, startedAt) : { status: 'done', value }
-  } catch (thrown) {
-    return { status: 'failed', error: failure(thrown), cause: thrown }
+    if (isThenable(value)) new Watch(task, run, deadlines, startedAt, runner).over(value)
+    else queueMicrotask(() => runner.ended({ status: 'done', value }))
+  } catch (cause) {
+    queueMicrotask(() => runner.ended({ status: 'failed', error: failure(cause), cause }))
   }
 }
-
-const untilOver = (
-  task: Task,
-  run: RunContext,
-  deadlines: Deadlines,
-  value: PromiseLike<unknown>,
-  startedAt: number,
-): Promise<Run> =>
-  new Promise((resolve) => {
-    const watch = new Watch(task, run, deadlines, startedAt, resolve)
-    Promise.resolve(value).then(
-      (settled) => watch.done(settled),
-      (cause: unknown) => watch.failed(cause),
-    )
-  })
 
 /** Of a handler that gave a promise, until it is over. A class, because there is one for each event. */
 class Watch implements Deadline {
@@ -42,16 +33,16 @@ class Watch implements Deadline {
   readonly #task: Task
   readonly #run: RunContext
   readonly #deadlines: Deadlines
-  readonly #over: (ended: Run) => void
+  readonly #runner: Runner
   #cut: { readonly by: 'deaf' | 'interrupted'; readonly reason: ControllerError } | undefined
 
-  constructor(task: Task, run: RunContext, deadlines: Deadlines, startedAt: number, over: (ended: Run) => void) {
+  constructor(task: Task, run: RunContext, deadlines: Deadlines, startedAt: number, runner: Runner) {
     const { timeoutMs } = task.handler
     this.at = startedAt + (timeoutMs ?? 0)
     this.#task = task
     this.#run = run
     this.#deadlines = deadlines
-    this.#over = over
+    this.#runner = runner
     task.watch = this
     if (timeoutMs !== undefined) deadlines.add(this)
   }
@@ -68,11 +59,14 @@ class Watch implements Deadline {
     this.#stop('interrupted', new ControllerError('HANDLER_INTERRUPTED', 'The controller stops.'))
   }
 
-  done(value: unknown): void {
-    this.#end({ status: 'done', value })
+  over(value: PromiseLike<unknown>): void {
+    Promise.resolve(value).then(
+      (settled) => this.#end({ status: 'done', value: settled }),
+      (cause: unknown) => this.#failed(cause),
+    )
   }
 
-  failed(cause: unknown): void {
+  #failed(cause: unknown): void {
     const by = this.#cut?.by
     if (by === 'interrupted') this.#end({ status: 'interrupted' })
     else this.#end({ status: 'failed', error: by === 'deaf' ? timedOut(this.#task) : failure(cause), cause })
@@ -90,7 +84,7 @@ class Watch implements Deadline {
   #end(ended: Run): void {
     this.#deadlines.remove(this)
     this.#task.watch = undefined
-    this.#over(ended)
+    this.#runner.ended(ended)
   }
 }
 

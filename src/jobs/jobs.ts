@@ -130,17 +130,17 @@ export const createJobs = (options: JobsOptions) => {
     const { lock, jobs } = work
     const now = performance.now()
     for (const task of jobs) task.startedAt = now
-    const over = (): void => {
+    const over = (thrown?: unknown): void => {
+      if (thrown !== undefined) {
+        log.error({ err: thrown }, 'a job was given back because the journal could not be used')
+        for (const task of jobs) settle(task, 'released', { status: 'released' })
+      }
       scheduler.finish(work)
       for (const task of jobs) deaths.finished(task)
       pump()
     }
-    const ran = lock === undefined ? runPlain(parts, jobs[0] as Task) : runAtomic(parts, lock, jobs)
-    void ran.then(over, (thrown: unknown) => {
-      log.error({ err: thrown }, 'a job was given back because the journal could not be used')
-      for (const task of jobs) settle(task, 'released', { status: 'released' })
-      over()
-    })
+    if (lock === undefined) runPlain(parts, jobs[0] as Task, over)
+    else runAtomic(parts, lock, jobs).then(() => over(), over)
   }
 
   const pump = (): void => {

@@ -55,5 +55,7 @@ export type Run =
   | { readonly status: 'failed' | 'deaf'; readonly error: ControllerError; readonly cause: unknown }
   | { readonly status: 'interrupted' }
 
+export type Unfinished = Exclude<Run, { readonly status: 'done' }>
+
 /** Ids of events that may come again are remembered this long where nothing else is said. */
 export const keepDefaultMs: number = 7 * 24 * 3_600_000
