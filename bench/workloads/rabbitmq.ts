@@ -74,7 +74,7 @@ const bareConsumer = async (model: ChannelModel, queue: string, events: number):
 const workloadOf = (name: string, type: QueueType): Workload => ({
   name,
   about: `messages of a ${type} queue, against a bare amqplib consumer that parses each and acknowledges fifty together`,
-  events: 100_000,
+  events: 200_000,
   servers: ['rabbitmq'],
   goals: [{ share: 0.8 }, { share: 0.9 }, { cpuShare: 2 }],
   sides: { controller: controllerOf(type), bare: bareOf(type) },

@@ -3,7 +3,7 @@ import type { Base } from './base.ts'
 import { isDataRefused, unavailable } from './failures.ts'
 import { type Finish, type Finished, finishCall, finishOf, finishValues } from './finish.ts'
 import { grouped } from './group.ts'
-import { eventValues } from './insert.ts'
+import { eventValues, insertText } from './insert.ts'
 import { createNumbers } from './numbers.ts'
 import type { WithRow } from './plan.ts'
 import { storedIdentity } from './rows.ts'
@@ -11,7 +11,8 @@ import { storedIdentity } from './rows.ts'
 /**
  * The door for webhooks: an event is leased to this replica by the very insert. Three things make it a duplicate: the
  * same event earlier in the group, a live row of it, or the mark of its success. Marks are looked up after the insert,
- * because only then is a settlement that ran at the same moment either visible or impossible.
+ * because only then is a settlement that ran at the same moment either visible or impossible. That holds for one in the
+ * same statement too, whichever of both Postgres begins with.
  *
  * The insert is one statement without a transaction around it, and may be repeated when its outcome is unknown: each
  * event has its number before, so a row that is there under this number is its own.
@@ -44,7 +45,7 @@ interface Along {
   resolve(finish: Finish | undefined): void
 }
 
-/** Which were accepted, and which of them have a mark; null where all were and none has (see 0004_group.sql). */
+/** Which were accepted, and which of them have a mark; null where all were and none has. */
 interface Accepted extends Finished {
   readonly accepted: readonly string[] | null
   readonly handled: readonly boolean[] | null
@@ -52,15 +53,30 @@ interface Accepted extends Finished {
 
 const maxGroup = 500
 const maxGroupBytes = 8 * 1024 * 1024
-/** After those of `finishCall`. */
-const acceptArguments = Array.from({ length: 12 }, (_, index) => `$${index + 4}`).join(', ')
 const duplicate: Acceptance = { status: 'duplicate' }
 
 export const createAccepting = (base: Base): Accepting => {
   const { names, pool } = base
   const numbers = createNumbers(pool, names)
   const event = `${names.quoted}.event`
-  const acceptText = `select * from ${finishCall(names)}, ${names.quoted}.accept(${acceptArguments})`
+  const insert = insertText(names, {
+    arrays: { seq: 'bigint' },
+    columns: { seq: 'seq', queue: `'${journalQueue}'`, state: `'leased'`, lease_by: '$12::bigint' },
+    conflict: `on conflict (ce_source, id) do update set
+       seq = excluded.seq, queue = excluded.queue, via = excluded.via, kind = excluded.kind, type = excluded.type,
+       key = excluded.key, envelope = excluded.envelope, data = excluded.data, raw = excluded.raw, state = 'leased',
+       due = now(), lease_by = excluded.lease_by, redelivered = false, attempts = 0, parked_at = null
+     where e.state = 'parked' or e.seq = excluded.seq and e.lease_by = excluded.lease_by
+     returning e.seq, e.ce_source, e.id`,
+  })
+  const acceptText = `with inserted as (${insert}), told as (
+      select coalesce(array_agg(seq::text), '{}') as seqs,
+        ${names.quoted}.seen_now(array_agg(ce_source), array_agg(id)) as seen
+      from inserted
+    )
+    select case when odd then seqs end as accepted, case when odd then seen end as handled, finished.*
+    from (select *, cardinality(seqs) < cardinality($11) or true = any(seen) as odd from told) as judged,
+      ${finishCall(names, 13)} as finished`
   const ours = `where seq = any($1::bigint[]) and lease_by = $2`
   let along: Along | undefined
 
@@ -68,7 +84,7 @@ export const createAccepting = (base: Base): Accepting => {
     const replica = base.replica()
     const { done, keepMs } = company
     const arrivals = [...items.values()].map(({ arrival }) => arrival)
-    const values = [...finishValues(done, keepMs), replica, [...items.keys()], ...eventValues(arrivals, asRaw)]
+    const values = [...eventValues(arrivals, asRaw), [...items.keys()], replica, ...finishValues(done, keepMs)]
     const { rows } = await pool.repeated<Accepted>('accept', acceptText, values)
     const written = rows[0] as Accepted
     const { accepted, handled } = written

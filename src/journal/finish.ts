@@ -11,14 +11,15 @@ export interface Finish {
   readonly effective: readonly Done[]
 }
 
-/** What the function `finish` tells (see 0004_group.sql); `fresh` is absent where no marks were asked for. */
+/** What the function `finish` tells (see 0004_finish.sql); `fresh` is absent where no marks were asked for. */
 export interface Finished {
   readonly gone: readonly string[] | null
   readonly fresh?: readonly string[] | null
 }
 
-/** Deletes rows and writes their marks, for the values of `finishValues`. */
-export const finishCall = ({ quoted }: Names): string => `${quoted}.finish($1::bigint[], $2::bigint, $3::bigint)`
+/** Deletes rows and writes their marks, for the values of `finishValues`, which are the parameters from `first` on. */
+export const finishCall = ({ quoted }: Names, first: number): string =>
+  `${quoted}.finish($${first}::bigint[], $${first + 1}::bigint, $${first + 2}::bigint)`
 
 export const finishValues = (done: readonly WithRow<Done>[], keepMs: number | undefined): readonly unknown[] => [
   done.map(({ row }) => row.seq),

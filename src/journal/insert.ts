@@ -2,7 +2,44 @@ import type { Arrival, AttemptRecord } from '../../machines/journal.ts'
 import { envelopeOf, payloadOf, textOf } from './rows.ts'
 import type { Names } from './schema.ts'
 
-/** The arrays of the events themselves, `via` to `raw`; `asRaw`: see `payloadOf`. */
+/**
+ * Inserts many events with one statement: an array a column, which `unnest` makes rows of again. Columns that are the
+ * same for all rows are cheaper as constants, so a statement says which it has as what.
+ */
+interface InsertShape {
+  /** Arrays after those of the event itself, with their types. */
+  readonly arrays: Readonly<Record<string, string>>
+  /** Columns of the table after those of the event itself, with what goes in. */
+  readonly columns: Readonly<Record<string, string>>
+  /** What happens to an event that is there already, and what is returned. */
+  readonly conflict: string
+}
+
+const eventArrays = {
+  via: 'text',
+  kind: 'text',
+  ce_source: 'text',
+  id: 'text',
+  identified: 'boolean',
+  type: 'text',
+  key: 'text',
+  envelope: 'text',
+  data: 'text',
+  raw: 'bytea',
+}
+const eventColumns = 'via, kind, ce_source, id, identified, type, key, envelope, data, raw'
+const eventExpressions = 'via, kind, ce_source, id, identified, type, key, envelope::json, data::json, raw'
+
+export const insertText = ({ quoted }: Names, { arrays, columns, conflict }: InsertShape): string => {
+  const all = Object.entries({ ...eventArrays, ...arrays })
+  return `insert into ${quoted}.event as e (${eventColumns}, ${Object.keys(columns).join(', ')})
+    select ${eventExpressions}, ${Object.values(columns).join(', ')}
+    from unnest(${all.map(([, type], index) => `$${index + 1}::${type}[]`).join(', ')})
+      with ordinality as new (${all.map(([name]) => name).join(', ')}, position)
+    order by position ${conflict}`
+}
+
+/** The arrays of the events themselves; `asRaw`: see `payloadOf`. */
 export const eventValues = (
   arrivals: readonly (Arrival & { readonly raw?: Uint8Array })[],
   asRaw: boolean,
@@ -36,20 +73,20 @@ export interface NewRow extends Arrival {
   readonly raw?: Uint8Array
 }
 
-/**
- * Inserts many events with one statement, for the values of `rowValues`: an array a column, which `unnest` makes rows of
- * again. `conflict`: what happens to an event that is there already.
- */
-export const insertRowsText = ({ quoted }: Names, conflict: string): string => `
-  insert into ${quoted}.event as e (via, kind, ce_source, id, identified, type, key, envelope, data, raw, queue, state,
-    due, attempts, history, parked_at)
-  select via, kind, ce_source, id, identified, type, key, envelope::json, data::json, raw, queue, state,
-    now() + due_in * interval '1 millisecond', attempts, history::jsonb, case when state = 'parked' then now() end
-  from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::text[], $7::text[], $8::text[],
-      $9::text[], $10::bytea[], $11::text[], $12::text[], $13::bigint[], $14::integer[], $15::text[])
-    with ordinality as new (via, kind, ce_source, id, identified, type, key, envelope, data, raw, queue, state, due_in,
-      attempts, history, position)
-  order by position ${conflict}`
+/** For the values of `rowValues`. */
+export const insertRowsText = (names: Names, conflict: string): string =>
+  insertText(names, {
+    arrays: { queue: 'text', state: 'text', due_in: 'bigint', attempts: 'integer', history: 'text' },
+    columns: {
+      queue: 'queue',
+      state: 'state',
+      due: `now() + due_in * interval '1 millisecond'`,
+      attempts: 'attempts',
+      history: 'history::jsonb',
+      parked_at: `case when state = 'parked' then now() end`,
+    },
+    conflict,
+  })
 
 export const rowValues = (rows: readonly NewRow[], asRaw: boolean): unknown[][] => [
   ...eventValues(rows, asRaw),

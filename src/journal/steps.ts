@@ -39,7 +39,7 @@ export const createSteps = (names: Names, replica: () => string): Steps => {
   const finishText = `
     with gone as (delete from ${quoted}.event where seq = any($1::bigint[]) and lease_by = $2 returning seq)
     select case when count(*) < cardinality($1) then coalesce(array_agg(seq::text), '{}') end as gone from gone`
-  const finishAndMarkText = `select * from ${finishCall(names)}`
+  const finishAndMarkText = `select * from ${finishCall(names, 1)}`
   const markText = `
     insert into ${quoted}.seen as s (ce_source, id, until)
     select ce_source, id, now() + keep * interval '1 millisecond'

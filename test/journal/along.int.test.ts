@@ -124,3 +124,19 @@ test('senders of webhooks do not wait for many rows, nor for what needs a transa
   expect(by['counting']).not.toBe(by['newer'])
   expect(await replica.counters()).toEqual({ orders: '2' })
 })
+
+test('two replicas that settle what the other gets repeats of stand in no circle for long', async () => {
+  const { open, sql, states } = journals()
+  const [one, two] = await Promise.all([open(), open()])
+  const names = (of: string): string[] => Array.from({ length: 40 }, (_, index) => `${of} ${index}`)
+  const [ofOne, ofTwo] = await Promise.all([accepted(one, ...names('one')), accepted(two, ...names('two'))])
+  const beside = await Promise.all([
+    accepted(one, ...names('two'), 'new of one'),
+    accepted(two, ...names('one'), 'new of two'),
+    one.ledger.settle(ofOne.map((each) => done(each))),
+    two.ledger.settle(ofTwo.map((each) => done(each))),
+  ])
+  expect(beside.flatMap((claimed) => claimed ?? []).map(({ event }) => event.id)).toEqual(['new of one', 'new of two'])
+  expect(await states()).toEqual({ leased: 2 })
+  expect(await sql('select count(*)::integer as marks from S.seen')).toEqual([{ marks: 80 }])
+})
