@@ -48,6 +48,27 @@ test('an event that an asynchronous schema still looks at when the time is up is
   expect(runs).toEqual([])
 })
 
+test('an event of which the journal cannot say whether it was handled is given back, and its slot is free', async () => {
+  const replica = await journals().open()
+  await replica.close()
+  const jobs = start(replica, [on('a', { dedup: '1h' }, () => undefined)], { concurrency: 1 })
+  const receipts = ['1', '2'].map((id) => jobs.deliver(fromBroker(id, { type: 'a' })))
+  for (const receipt of receipts) expect(await jobs.settled(receipt)).toMatchObject({ outcome: 'release' })
+  expect(jobs.view.running()).toBe(0)
+})
+
+test('however many handlers in a row give no promise, none runs inside another', async () => {
+  const go = gate()
+  const jobs = start(journals().create({ url: unreachable }), [on('slow', () => go.opened), on('a', ({ id }) => id)], {
+    concurrency: 1,
+  })
+  jobs.deliver(fromBroker('first', { type: 'slow' }))
+  const receipts = Array.from({ length: 20_000 }, (_, index) => jobs.deliver(fromBroker(`${index}`, { type: 'a' })))
+  go.open()
+  await jobs.settled(receipts.at(-1) as number)
+  expect(jobs.observed).toEqual({ done: 20_001 })
+})
+
 test('what waits for a slot is told as waiting, what runs is not', async () => {
   const go = gate()
   const jobs = start(journals().create({ url: unreachable }), [on('a', () => go.opened)], { concurrency: 2 })
