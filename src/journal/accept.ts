@@ -26,7 +26,7 @@ export interface Accepting {
    * Lets the next group take a settlement along: one statement and one commit instead of two. Undefined when there is no
    * next group, when another settlement goes with it, or when it failed: then the settlement goes by itself.
    */
-  takeAlong(done: readonly WithRow<Done>[], keepMs: number): Promise<Finish | undefined>
+  takeAlong(done: readonly WithRow<Done>[], keepMs: number | undefined): Promise<Finish | undefined>
   idle(): Promise<void>
 }
 

@@ -11,13 +11,13 @@ export interface Finish {
   readonly effective: readonly Done[]
 }
 
-/** What the function `finish` tells (see 0004_finish.sql); `fresh` is absent where no marks were asked for. */
+/** What the function `finish` tells (see 0004_finish.sql). */
 export interface Finished {
   readonly gone: readonly string[] | null
-  readonly fresh?: readonly string[] | null
+  readonly fresh: readonly string[] | null
 }
 
-/** Deletes rows and writes their marks, for the values of `finishValues`, which are the parameters from `first` on. */
+/** Deletes rows and writes their marks if there are to be any, for the values of `finishValues`, which are the parameters from `first` on. */
 export const finishCall = ({ quoted }: Names, first: number): string =>
   `${quoted}.finish($${first}::bigint[], $${first + 1}::bigint, $${first + 2}::bigint)`
 
@@ -28,8 +28,7 @@ export const finishValues = (done: readonly WithRow<Done>[], keepMs: number | un
   keepMs,
 ]
 
-export const finishOf = (done: readonly WithRow<Done>[], finished: Finished | undefined): Finish => {
-  const { gone = [], fresh } = finished ?? {}
+export const finishOf = (done: readonly WithRow<Done>[], { gone, fresh }: Finished): Finish => {
   if (gone === null) return { held: done.length, effective: done }
   const held = new Set(gone)
   const isFresh = fresh && new Set(fresh)

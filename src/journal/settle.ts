@@ -65,8 +65,10 @@ export const createSettle = (
 
   /** Where nothing but a few rows is to be finished an acceptance that is to be written as well saves it the commit. */
   const alongside = async (plan: Plan): Promise<Settled | undefined> => {
-    const [[keepMs, done] = [undefined, []]] = plan.doneRows
-    if (keepMs === undefined || done.length > mostAlong || !standsAlone(plan)) return undefined
+    const [only] = plan.doneRows
+    if (only === undefined || !standsAlone(plan)) return undefined
+    const [keepMs, done] = only
+    if (done.length > mostAlong) return undefined
     const finish = await takeAlong(done, keepMs)
     return finish && { lost: done.length - finish.held, wakes: new Map() }
   }

@@ -36,10 +36,7 @@ export interface Held {
 export const createSteps = (names: Names, replica: () => string): Steps => {
   const { quoted } = names
   const markNew = `on conflict (ce_source, id) do update set until = excluded.until where s.until <= now()`
-  const finishText = `
-    with gone as (delete from ${quoted}.event where seq = any($1::bigint[]) and lease_by = $2 returning seq)
-    select case when count(*) < cardinality($1) then coalesce(array_agg(seq::text), '{}') end as gone from gone`
-  const finishAndMarkText = `select * from ${finishCall(names, 1)}`
+  const finishText = `select * from ${finishCall(names, 1)}`
   const markText = `
     insert into ${quoted}.seen as s (ce_source, id, until)
     select ce_source, id, now() + keep * interval '1 millisecond'
@@ -85,12 +82,8 @@ export const createSteps = (names: Names, replica: () => string): Steps => {
 
   return {
     finish: async (tx, done, keepMs) => {
-      const values = finishValues(done, keepMs)
-      const { rows } =
-        keepMs === undefined
-          ? await tx.query<Finished>(finishText, values.slice(0, 2))
-          : await tx.query<Finished>(finishAndMarkText, values)
-      return finishOf(done, rows[0])
+      const { rows } = await tx.query<Finished>(finishText, finishValues(done, keepMs))
+      return finishOf(done, rows[0] as Finished)
     },
     mark: async (tx, done) => {
       const keeps = done.map(({ keepMs }) => keepMs ?? 0)

@@ -6,11 +6,10 @@ import { proxied } from './proxied.ts'
 
 const journals = useJournals()
 
-const done = ({ event, row }: Claimed, over: Partial<Done> = {}): Done => ({
+const done = ({ event, row }: Claimed, over: Partial<Done> = { keepMs: 60_000 }): Done => ({
   as: 'done',
   event,
   row,
-  keepMs: 60_000,
   ...over,
 })
 const accepted = (replica: Replica, ...ids: string[]): Promise<Claimed[]> =>
@@ -36,6 +35,21 @@ test('a settlement and the webhooks that are accepted beside it share one commit
   const { old: first, older, new: accepting } = await writers()
   expect([first, older]).toEqual([accepting, accepting])
   expect(await journals().states()).toEqual({ leased: 1 })
+})
+
+test('a settlement that leaves no marks goes along as well', async () => {
+  const { open, sql, schema } = journals()
+  const replica = await open()
+  const old = await accepted(replica, 'old', 'older')
+  await sql(`create table S.deleted (id text);
+    create function S.log_deleted() returns trigger language plpgsql as
+      $$ begin insert into ${schema}.deleted values (old.id); return old; end $$;
+    create trigger log_deleted before delete on S.event for each row execute function S.log_deleted()`)
+  await Promise.all([accepted(replica, 'new'), replica.ledger.settle(old.map((one) => done(one, {})))])
+  const deletions = await sql<{ by: string }>('select xmin::text as by from S.deleted')
+  const { new: accepting } = await writers()
+  expect(deletions.map(({ by }) => by)).toEqual([accepting, accepting])
+  expect(await replica.ledger.seen(old.map(({ event }) => event))).toEqual([false, false])
 })
 
 test('a repeat of an event that is settled by the same statement is a duplicate', async () => {
@@ -118,7 +132,10 @@ test('senders of webhooks do not wait for many rows, nor for what needs a transa
   const [counting] = await accepted(replica, 'counting')
   if (counting === undefined) throw new Error('not accepted')
   await Promise.all([accepted(replica, 'new'), replica.ledger.settle(many.map((one) => done(one)))])
-  await Promise.all([accepted(replica, 'newer'), replica.ledger.settle([done(counting, { counters: { orders: 2 } })])])
+  await Promise.all([
+    accepted(replica, 'newer'),
+    replica.ledger.settle([done(counting, { keepMs: 60_000, counters: { orders: 2 } })]),
+  ])
   const by = await writers()
   expect(by['old 0']).not.toBe(by['new'])
   expect(by['counting']).not.toBe(by['newer'])
