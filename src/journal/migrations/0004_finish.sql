@@ -1,7 +1,7 @@
 -- Deletes the rows that are still leased to their replica, and leaves a mark for each where "keep_ms" is not null. "gone"
--- are those that were there, "fresh" those whose mark is new; both are null where all were and all are. Nothing is joined: of what a CTE changes
--- Postgres expects one row, and would compare each with each. It is a function so that a session plans it once, also
--- behind PgBouncer, and for any size of the tables: hence the settings.
+-- are those that were there, "fresh" those whose mark is new; both are null where all were and all are. Nothing is
+-- joined: of what a CTE changes Postgres expects one row, and would compare each with each. It is a function so that a
+-- session plans it once, also behind PgBouncer, and for any size of the tables: hence the settings.
 create function ${schema}.finish(seq bigint[], lease bigint, keep_ms bigint, out gone text[], out fresh text[])
 language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
