@@ -3,8 +3,8 @@ import { needsOf } from './needs.ts'
 import { type NeedKind, needKinds } from './serverKinds.ts'
 
 /**
- * Says last what could not be tested for want of a server or a browser, and then how it went in one plain line. With `CI=true` a
- * test that could not run has failed.
+ * Says last what could not be tested and why, and then how it went in one plain line. With `CI=true` a test that could
+ * not run for want of a server or a browser has failed.
  */
 export const closingLine = (): Reporter => {
   let vitest: Vitest | undefined
@@ -32,8 +32,9 @@ export const closingLine = (): Reporter => {
           )
           return `NOT TESTED: ${tests} tests need ${kind}, which could not be had: ${unavailable[kind]}`
         })
+      const skipped = modules.filter((module) => !untested.includes(module)).flatMap(skippedIn)
       const summary = `${passed} passed, ${broken + outside + missed} failed${notRun > missed ? `, ${notRun - missed} skipped` : ''}`
-      vitest?.logger.log([...reasons, summary].join('\n'))
+      vitest?.logger.log([...reasons, ...skipped, summary].join('\n'))
     },
   }
 }
@@ -42,6 +43,14 @@ const needs = (module: TestModule): NeedKind[] => {
   const { shared, own } = needsOf(module.moduleId)
   return [...shared, ...own]
 }
+
+/** Each that skipped itself, with the reason that it gave. */
+const skippedIn = (module: TestModule): string[] =>
+  [...module.children.allTests()].flatMap((test) => {
+    const result = test.result()
+    if (result.state !== 'skipped' || result.note === undefined) return []
+    return `NOT TESTED: ${test.name}: ${result.note}`
+  })
 
 const count = (module: TestModule, state?: 'passed' | 'failed'): number =>
   [...module.children.allTests()].filter((test) => state === undefined || test.result().state === state).length
