@@ -54,7 +54,12 @@ export class ControllerError extends Error {
 }
 
 /** Whatever was thrown, as a ControllerError; one that is one already keeps its code. */
-export const toControllerError = (thrown: unknown, code: ErrorCode): ControllerError =>
-  thrown instanceof ControllerError
-    ? thrown
-    : new ControllerError(code, thrown instanceof Error ? thrown.message : String(thrown), { cause: thrown })
+export const toControllerError = (thrown: unknown, code: ErrorCode): ControllerError => {
+  try {
+    if (thrown instanceof ControllerError) return thrown
+    if (!(thrown instanceof Error)) return new ControllerError(code, String(thrown), { cause: thrown })
+    return new ControllerError(code, thrown.message, { cause: thrown })
+  } catch {
+    return new ControllerError(code, 'What was thrown cannot be read.')
+  }
+}

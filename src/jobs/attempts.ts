@@ -87,13 +87,20 @@ export const common = ({ delivery: { event, row }, begun }: Task): Pick<Done, 'e
 }
 
 const recordOf = ({ codeVersion }: JobsParts, attempt: number, error: ControllerError): AttemptRecord => {
-  const { cause } = error
-  const name = cause instanceof Error ? cause.name : error.name
-  const stack = cause instanceof Error ? cause.stack : undefined
+  const { name, stack } = originOf(error)
   return {
     attempt,
     at: new Date().toISOString(),
     error: { code: error.code, name, message: error.message, ...(stack === undefined ? {} : { stack }) },
     codeVersion,
+  }
+}
+
+/** Of what was thrown by the handler, if that can be read. */
+const originOf = ({ name, cause }: ControllerError): { readonly name: string; readonly stack?: string | undefined } => {
+  try {
+    return cause instanceof Error ? { name: cause.name, stack: cause.stack } : { name }
+  } catch {
+    return { name }
   }
 }

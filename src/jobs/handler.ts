@@ -1,4 +1,4 @@
-import { ControllerError } from '../../machines/errors.ts'
+import { ControllerError, toControllerError } from '../../machines/errors.ts'
 import type { RunContext } from './context.ts'
 import type { Deadline, Deadlines } from './deadlines.ts'
 import type { Run, Task } from './task.ts'
@@ -23,7 +23,7 @@ export const runHandler = (task: Task, run: RunContext, deadlines: Deadlines, ru
     if (isThenable(value)) new Watch(task, run, deadlines, startedAt, runner).over(value)
     else queueMicrotask(() => runner.ended({ status: 'done', value }))
   } catch (cause) {
-    queueMicrotask(() => runner.ended({ status: 'failed', error: failure(cause), cause }))
+    queueMicrotask(() => runner.ended({ status: 'failed', error: toControllerError(cause, 'HANDLER_FAILED'), cause }))
   }
 }
 
@@ -69,7 +69,12 @@ class Watch implements Deadline {
   #failed(cause: unknown): void {
     const by = this.#cut?.by
     if (by === 'interrupted') this.#end({ status: 'interrupted' })
-    else this.#end({ status: 'failed', error: by === 'deaf' ? timedOut(this.#task) : failure(cause), cause })
+    else
+      this.#end({
+        status: 'failed',
+        error: by === 'deaf' ? timedOut(this.#task) : toControllerError(cause, 'HANDLER_FAILED'),
+        cause,
+      })
   }
 
   #stop(by: 'deaf' | 'interrupted', reason: ControllerError): void {
@@ -94,8 +99,3 @@ const isThenable = (value: unknown): value is PromiseLike<unknown> =>
 
 const timedOut = ({ handler }: Task): ControllerError =>
   new ControllerError('HANDLER_TIMED_OUT', `The handler of ${handler.type} took longer than ${handler.timeoutMs} ms.`)
-
-const failure = (cause: unknown): ControllerError =>
-  cause instanceof ControllerError
-    ? cause
-    : new ControllerError('HANDLER_FAILED', cause instanceof Error ? cause.message : String(cause), { cause })

@@ -17,7 +17,10 @@ export interface Finished {
   readonly fresh: readonly string[] | null
 }
 
-/** Deletes rows and writes their marks if there are to be any, for the values of `finishValues`, which are the parameters from `first` on. */
+/**
+ * Deletes rows, and writes their marks if there are to be any, for the values of `finishValues`: the parameters from
+ * `first` on.
+ */
 export const finishCall = ({ quoted }: Names, first: number): string =>
   `${quoted}.finish($${first}::bigint[], $${first + 1}::bigint, $${first + 2}::bigint)`
 

@@ -57,6 +57,41 @@ test('an event of which the journal cannot say whether it was handled is given b
   expect(jobs.view.running()).toBe(0)
 })
 
+const proxyOfNothing = Proxy.revocable({}, {})
+proxyOfNothing.revoke()
+const unreadable = (property: 'message' | 'stack') =>
+  Object.defineProperty(new Error('hidden'), property, {
+    get: () => {
+      throw new Error(`no ${property}`)
+    },
+  })
+
+test.each([
+  ['undefined', undefined],
+  ['null', null],
+  ['a symbol', Symbol('odd')],
+  ['an object without a prototype', Object.create(null)],
+  ['an error whose message throws', unreadable('message')],
+  ['an error whose stack throws', unreadable('stack')],
+  ['an error whose message is no text', Object.assign(new Error('x'), { message: 7 })],
+  ['a revoked proxy', proxyOfNothing.proxy],
+])('a handler that throws %s has failed, at once or later, and is parked', async (_what, thrown) => {
+  const replica = await journals().open()
+  const once = { attempts: 1, inPlace: 0 }
+  const throws = (): never => {
+    throw thrown
+  }
+  const jobs = start(replica, [on('now', { retry: once }, throws), on('later', { retry: once }, async () => throws())])
+  const receipts = ['now', 'later'].map((type) => jobs.deliver(fromBroker(type, { type })))
+  for (const receipt of receipts) {
+    expect(await jobs.settled(receipt)).toMatchObject({ outcome: 'reject', answer: { status: 'parked' } })
+  }
+  expect(await replica.parked.list({ limit: 10 })).toMatchObject([
+    { error: { code: 'HANDLER_FAILED', message: expect.any(String) } },
+    { error: { code: 'HANDLER_FAILED', message: expect.any(String) } },
+  ])
+})
+
 test('however many handlers in a row give no promise, none runs inside another', async () => {
   const go = gate()
   const jobs = start(journals().create({ url: unreachable }), [on('slow', () => go.opened), on('a', ({ id }) => id)], {
