@@ -73,7 +73,7 @@ test('a broker that is frozen is noticed by the heartbeats, and the link is lost
     const member = await broker.start({ topics: [topic] })
     await member.link.consume()
     await until(() => member.assignments.length === 1)
-    own.pause()
+    await own.pause()
     await until(() => member.lost.length === 1, 30_000)
     await member.link.disconnect()
     own.resume()

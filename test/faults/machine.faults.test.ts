@@ -205,7 +205,7 @@ row(
         return Math.round(performance.now() - began)
       }
       await resumed()
-      server.pause()
+      await server.pause()
       await sleep(frozenMs)
       const duringFreeze = await effectsOf(world)
       await sleep(500)

@@ -74,7 +74,7 @@ export const startContainer = async (kind: ServerKind): Promise<TestServer & { r
       await ready()
     },
     kill: async () => docker('kill', name),
-    pause: () => docker('pause', name),
+    pause: async () => docker('pause', name),
     resume: () => docker('unpause', name),
   }
 }

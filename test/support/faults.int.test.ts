@@ -19,11 +19,11 @@ test.each(starters)(
     try {
       await server.restart()
       expect(await answered()).toBe(true)
-      server.pause()
+      await server.pause()
       const frozen = answered()
       expect(await Promise.race([frozen, new Promise((resolve) => setTimeout(resolve, 500, 'silent'))])).toBe('silent')
       server.resume()
-      await frozen
+      expect(await frozen).toBe(true)
       await server.kill()
       expect(await answered()).toBe(false)
       await server.restart()

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { chmodSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freeze } from './freeze.ts'
 import type { Ward } from './guardian.ts'
 
 /** A temporary folder and the processes that live for it. All are gone when this process is, whatever happens to it. */
@@ -23,6 +24,8 @@ export interface Started {
   readonly gone: Promise<void>
   alive(): boolean
   signal(name: NodeJS.Signals): void
+  /** SIGSTOP; resolves when it stands still. */
+  freeze(): Promise<void>
 }
 
 export const guarded = (name: string): Guarded => {
@@ -89,6 +92,9 @@ const startedFrom = (child: ChildProcess): Started => {
     alive: () => alive,
     signal: (name) => {
       if (alive && child.pid !== undefined) process.kill(-child.pid, name)
+    },
+    freeze: async () => {
+      if (alive && child.pid !== undefined) await freeze(-child.pid)
     },
   }
 }

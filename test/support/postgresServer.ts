@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/embedded/postgres.ts'
 import { isAlive } from '../../src/embedded/processes.ts'
 import { freePort } from './freePort.ts'
+import { freeze } from './freeze.ts'
 import { guarded } from './guarded.ts'
 import type { TestServer } from './serverKinds.ts'
 import { until } from './until.ts'
@@ -61,7 +62,7 @@ export const startPostgresServer = async ({ diskMb, fill }: PostgresOptions = {}
       signal('SIGKILL')
       await until(() => !isAlive(pid))
     },
-    pause: () => signal('SIGSTOP'),
+    pause: () => freeze(server.pid),
     resume: () => signal('SIGCONT'),
   }
 }

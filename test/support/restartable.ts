@@ -42,7 +42,7 @@ export const startRestartable = async ({ home, url, prepare, spawn, answers }: R
       node = await start()
     },
     kill: () => end('SIGKILL'),
-    pause: () => node.signal('SIGSTOP'),
+    pause: () => node.freeze(),
     resume: () => node.signal('SIGCONT'),
   }
 }

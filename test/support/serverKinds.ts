@@ -31,8 +31,8 @@ export interface TestServer {
   restart(): Promise<void>
   /** kill -9; resolves when it is gone. */
   kill(): Promise<void>
-  /** Freezes it (SIGSTOP): connections stay open and nothing answers. */
-  pause(): void
+  /** Freezes it (SIGSTOP): connections stay open and, once this resolves, nothing answers. */
+  pause(): Promise<void>
   resume(): void
 }
 
