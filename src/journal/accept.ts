@@ -3,7 +3,7 @@ import type { Base } from './base.ts'
 import { isDataRefused, unavailable } from './failures.ts'
 import { type Finish, type Finished, finishCall, finishOf, finishValues } from './finish.ts'
 import { grouped } from './group.ts'
-import { eventValues, insertText } from './insert.ts'
+import { eventValues } from './insert.ts'
 import { createNumbers } from './numbers.ts'
 import type { WithRow } from './plan.ts'
 import { storedIdentity } from './rows.ts'
@@ -45,10 +45,9 @@ interface Along {
   resolve(finish: Finish | undefined): void
 }
 
-/** Which were accepted, and which of them have a mark; null where all were and none has. */
+/** The numbers of those that were accepted; null: all. */
 interface Accepted extends Finished {
   readonly accepted: readonly string[] | null
-  readonly handled: readonly boolean[] | null
 }
 
 const maxGroup = 500
@@ -59,23 +58,8 @@ export const createAccepting = (base: Base): Accepting => {
   const { names, pool } = base
   const numbers = createNumbers(pool, names)
   const event = `${names.quoted}.event`
-  const insert = insertText(names, {
-    arrays: { seq: 'bigint' },
-    columns: { seq: 'seq', queue: `'${journalQueue}'`, state: `'leased'`, lease_by: '$12::bigint' },
-    conflict: `on conflict (ce_source, id) do update set
-       seq = excluded.seq, queue = excluded.queue, via = excluded.via, kind = excluded.kind, type = excluded.type,
-       key = excluded.key, envelope = excluded.envelope, data = excluded.data, raw = excluded.raw, state = 'leased',
-       due = now(), lease_by = excluded.lease_by, redelivered = false, attempts = 0, parked_at = null
-     where e.state = 'parked' or e.seq = excluded.seq and e.lease_by = excluded.lease_by
-     returning e.seq, e.ce_source, e.id`,
-  })
-  const acceptText = `with inserted as (${insert}), told as (
-      select coalesce(array_agg(seq::text), '{}') as seqs,
-        ${names.quoted}.seen_now(array_agg(ce_source), array_agg(id)) as seen
-      from inserted
-    )
-    select case when odd then seqs end as accepted, case when odd then seen end as handled, finished.*
-    from (select *, cardinality(seqs) < cardinality($11) or true = any(seen) as odd from told) as judged,
+  const acceptText = `select accepted.*, finished.*
+    from ${names.quoted}.accept($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) as accepted,
       ${finishCall(names, 13)} as finished`
   const ours = `where seq = any($1::bigint[]) and lease_by = $2`
   let along: Along | undefined
@@ -87,13 +71,8 @@ export const createAccepting = (base: Base): Accepting => {
     const values = [...eventValues(arrivals, asRaw), [...items.keys()], replica, ...finishValues(done, keepMs)]
     const { rows } = await pool.repeated<Accepted>('accept', acceptText, values)
     const written = rows[0] as Accepted
-    const { accepted, handled } = written
     company.resolve(finishOf(done, written))
-    const leases = new Map((accepted ?? [...items.keys()]).map((seq) => [seq, replica]))
-    const repeats = (accepted ?? []).filter((_seq, index) => handled?.[index] === true)
-    if (repeats.length > 0) await pool.query(`delete from ${event} ${ours}`, [repeats, replica])
-    for (const seq of repeats) leases.delete(seq)
-    return leases
+    return new Map((written.accepted ?? [...items.keys()]).map((seq) => [seq, replica]))
   }
 
   const store = async (items: ReadonlyMap<string, Item>): Promise<Leases> => {

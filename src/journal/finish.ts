@@ -11,7 +11,7 @@ export interface Finish {
   readonly effective: readonly Done[]
 }
 
-/** What the function `finish` tells (see 0004_finish.sql). */
+/** What the function `finish` tells (see 0005_accept.sql). */
 export interface Finished {
   readonly gone: readonly string[] | null
   readonly fresh: readonly string[] | null

@@ -39,7 +39,7 @@ export const insertText = ({ quoted }: Names, { arrays, columns, conflict }: Ins
     order by position ${conflict}`
 }
 
-/** The arrays of the events themselves; `asRaw`: see `payloadOf`. */
+/** The arrays of the events themselves, as the SQL function `accept` takes them too; `asRaw`: see `payloadOf`. */
 export const eventValues = (
   arrivals: readonly (Arrival & { readonly raw?: Uint8Array })[],
   asRaw: boolean,

@@ -1,5 +1,6 @@
 import { Client } from 'pg'
 import { expect, test } from 'vitest'
+import { eventValues } from '../../src/journal/insert.ts'
 import { until } from '../support/until.ts'
 import { acceptAll, attemptOf, eventOf, idsOf, useJournals } from './journals.ts'
 import { proxied } from './proxied.ts'
@@ -56,25 +57,67 @@ test('a repeat of an event that succeeded is a duplicate within the window, and 
   expect(await replica.intake.accept({ event: eventOf('1') }, 5_000)).toMatchObject({ status: 'accepted' })
 })
 
+/** Accepts events for a replica, as another process does; gives the numbers of the accepted, or null for all. */
+const acceptBySql = async (
+  client: Client,
+  schema: string,
+  ids: readonly string[],
+  replica = 1,
+): Promise<string[] | null> => {
+  const numbers = ids.map((id) => replica * 1_000_000 + Number(id))
+  const arrivals = ids.map((id) => ({ event: eventOf(id) }))
+  const values = [...eventValues(arrivals, false), numbers, replica]
+  const text = `select ${schema}.accept(${values.map((_, index) => `$${index + 1}`).join(', ')})`
+  return (await client.query<{ accept: string[] | null }>(text, values)).rows[0]?.accept ?? null
+}
+
 test('however many marks there are, an accepted event looks at its own: also where the session planned before there were any', async () => {
   const { open, schema, url } = journals()
   await open()
   const client = new Client({ connectionString: url })
   await client.connect()
   try {
-    const ask = () =>
-      client.query(`select ${schema}.seen_now(array_fill('a'::text, array[200]), array_fill('b'::text, array[200]))`)
-    for (let planned = 0; planned < 10; planned++) await ask()
+    const ids = (round: number) => Array.from({ length: 200 }, (_, index) => `${round * 200 + index}`)
+    await client.query(`insert into ${schema}.seen values ('s', 'one', now()); analyze ${schema}.seen`)
+    for (let round = 0; round < 10; round++) await acceptBySql(client, schema, ids(round))
     const marks = `insert into ${schema}.seen select 's', n::text, now() + interval '1 day' from generate_series(1, 20000) n`
     await client.query(marks)
     const counted = `select seq_tup_read::int as read, idx_tup_fetch::int as fetched from pg_stat_xact_user_tables
       where schemaname = $1 and relname = 'seen'`
+    await client.query('begin')
     const before = await client.query(counted, [schema])
-    await ask()
+    await acceptBySql(client, schema, ids(10))
     const after = await client.query(counted, [schema])
     expect(after.rows).toEqual(before.rows)
   } finally {
     await client.end()
+  }
+})
+
+test('the same id from another sender is accepted beside the mark of the first', async () => {
+  const replica = await journals().open()
+  const first = await acceptAll(replica, [eventOf('1')])
+  await replica.ledger.settle(first.map(({ event, row }) => ({ as: 'done', event, row, keepMs: 60_000 })))
+  const beside = await acceptAll(replica, [eventOf('1'), eventOf('1', { source: 'https://other.example' })])
+  expect(beside.map(({ event }) => event.source)).toEqual(['https://other.example'])
+})
+
+test('two that accept the same events in another order wait for each other, and never both', async () => {
+  const { open, schema, url, sql } = journals()
+  await open()
+  const [one, two] = [new Client({ connectionString: url }), new Client({ connectionString: url })]
+  await Promise.all([one.connect(), two.connect()])
+  try {
+    const [{ pid } = { pid: 0 }] = (await two.query<{ pid: number }>('select pg_backend_pid() as pid')).rows
+    await one.query('begin')
+    expect(await acceptBySql(one, schema, ['1'])).toBeNull()
+    const both = acceptBySql(two, schema, ['2', '1'], 2)
+    await until(async () => (await sql('select from pg_locks where pid = $1 and not granted', [pid])).length > 0)
+    expect(await acceptBySql(one, schema, ['2'])).toBeNull()
+    await one.query('commit')
+    expect(await both).toEqual([])
+  } finally {
+    await Promise.all([one.end(), two.end()])
   }
 })
 

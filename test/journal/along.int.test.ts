@@ -19,11 +19,11 @@ const accepted = (replica: Replica, ...ids: string[]): Promise<Claimed[]> =>
   )
 const numbered = (count: number): string[] => Array.from({ length: count }, (_, index) => `old ${index}`)
 
-/** The transactions that wrote events and marks, by id. */
+/** When the transactions began that wrote events and marks (kept for a minute), by id: what was written together. */
 const writers = async (): Promise<Record<string, string>> => {
   const { sql } = journals()
   const rows = await sql<{ id: string; by: string }>(
-    'select id, xmin::text as by from S.event union all select id, xmin::text from S.seen',
+    `select id, accepted_at::text as by from S.event union all select id, (until - interval '1 minute')::text from S.seen`,
   )
   return Object.fromEntries(rows.map(({ id, by }) => [id, by]))
 }
@@ -41,12 +41,12 @@ test('a settlement that leaves no marks goes along as well', async () => {
   const { open, sql, schema } = journals()
   const replica = await open()
   const old = await accepted(replica, 'old', 'older')
-  await sql(`create table S.deleted (id text);
+  await sql(`create table S.deleted (id text, at timestamptz default now());
     create function S.log_deleted() returns trigger language plpgsql as
-      $$ begin insert into ${schema}.deleted values (old.id); return old; end $$;
+      $$ begin insert into ${schema}.deleted (id) values (old.id); return old; end $$;
     create trigger log_deleted before delete on S.event for each row execute function S.log_deleted()`)
   await Promise.all([accepted(replica, 'new'), replica.ledger.settle(old.map((one) => done(one, {})))])
-  const deletions = await sql<{ by: string }>('select xmin::text as by from S.deleted')
+  const deletions = await sql<{ by: string }>('select at::text as by from S.deleted')
   const { new: accepting } = await writers()
   expect(deletions.map(({ by }) => by)).toEqual([accepting, accepting])
   expect(await replica.ledger.seen(old.map(({ event }) => event))).toEqual([false, false])

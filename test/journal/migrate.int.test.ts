@@ -15,6 +15,7 @@ test('migrations run once, however many replicas open at the same time', async (
     { number: 2 },
     { number: 3 },
     { number: 4 },
+    { number: 5 },
   ])
 })
 
@@ -62,6 +63,7 @@ test('what is printed runs with psql', async ({ skip }) => {
     { number: 2 },
     { number: 3 },
     { number: 4 },
+    { number: 5 },
   ])
 })
 

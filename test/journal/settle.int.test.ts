@@ -86,6 +86,21 @@ test('a mark whose window is over is no mark', async () => {
   expect(await replica.counters()).toEqual({ orders: '2' })
 })
 
+test('of rows that are settled those with a mark already have no effects, and those whose mark is over have', async () => {
+  const { sql } = journals()
+  const claimed = await accept('marked', 'over', 'new')
+  await sql(
+    `insert into S.seen (ce_source, id, until)
+     select ce_source, id, now() + case id when 'over' then interval '-1 s' else interval '1 h' end
+     from S.event where id <> 'new'`,
+  )
+  const effects = ({ event }: Claimed) => ({ keepMs: 60_000, counters: { [event.id]: 1 } })
+  await replica.ledger.settle(claimed.map((each) => done(each, effects(each))))
+  expect(await replica.counters()).toEqual({ over: '1', new: '1' })
+  expect(await replica.ledger.seen(claimed.map(({ event }) => event))).toEqual([true, true, true])
+  expect(await journals().states()).toEqual({})
+})
+
 test('an ending that wants to write what the table cannot hold does not hold up the others', async () => {
   const event = eventOf('n\0ul', { data: { text: '\0\ud800' }, type: 'a\0b' })
   const history = [attemptOf(1, { message: 'NUL \0, half a pair \udc00' })]
