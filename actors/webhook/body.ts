@@ -51,16 +51,17 @@ export const createBodyReader = ({ maxBytes, maxBytesTogether, withinMs }: BodyL
 
   const read = (request: IncomingMessage, response: ServerResponse): Promise<Buffer | Reply | 'gone'> =>
     new Promise((resolve) => {
-      const chunks: Buffer[] = []
+      let chunks: Buffer[] = []
       let size = 0
       const finish = (result: Buffer | Reply | 'gone'): void => {
-        clearTimeout(timer)
         if (!readers.delete(interrupted)) return
+        clearTimeout(timer)
         held -= size
-        request.off('data', take).off('end', complete).off('close', gone)
+        chunks = []
         resolve(result)
       }
       const take = (chunk: Buffer): void => {
+        if (!readers.has(interrupted)) return
         size += chunk.length
         held += chunk.length
         if (size > maxBytes) finish(tooLarge(maxBytes))

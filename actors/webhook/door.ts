@@ -123,22 +123,18 @@ export const createDoor = (options: WebhookOptions, host: DriverHost, shared: Do
   }
 
   const takeIn = async (request: IncomingMessage, response: ServerResponse): Promise<Reply | 'gone' | HandedOver> => {
-    const body = await reader.read(request, response)
-    if (!Buffer.isBuffer(body)) return body
-    const arrival = verified(request, body)
-    if (!('event' in arrival)) return arrival
-    if (!inFlight.take()) return unavailable('credit')
-    const acceptance = await accept(arrival)
-    if (acceptance === 'unavailable') return unavailable('journal')
-    if (acceptance.status === 'accepted') return { reply: handOver(arrival, acceptance.row, body.length) }
-    inFlight.giveBack()
-    return json(200, { id: arrival.event.id, duplicate: true })
-  }
-
-  const countedIn = async <Result>(run: () => Promise<Result>): Promise<Result> => {
     comingIn += 1
     try {
-      return await run()
+      const body = await reader.read(request, response)
+      if (!Buffer.isBuffer(body)) return body
+      const arrival = verified(request, body)
+      if (!('event' in arrival)) return arrival
+      if (!inFlight.take()) return unavailable('credit')
+      const acceptance = await accept(arrival)
+      if (acceptance === 'unavailable') return unavailable('journal')
+      if (acceptance.status === 'accepted') return { reply: handOver(arrival, acceptance.row, body.length) }
+      inFlight.giveBack()
+      return json(200, { id: arrival.event.id, duplicate: true })
     } finally {
       comingIn -= 1
       if (comingIn === 0) onQuiet.splice(0).forEach((resolve) => void resolve())
@@ -148,8 +144,7 @@ export const createDoor = (options: WebhookOptions, host: DriverHost, shared: Do
   return {
     settle: inFlight.settle,
     async handle(request, response) {
-      const refusal = refuseByState() ?? reader.refuse(request)
-      const taken = refusal ?? (await countedIn(() => takeIn(request, response)))
+      const taken = refuseByState() ?? reader.refuse(request) ?? (await takeIn(request, response))
       if (taken === 'gone') return
       const isHandedOver = 'reply' in taken
       if (!isHandedOver) reportRefusal(taken)

@@ -70,9 +70,10 @@ export const requiredHeaders = (
 ): { readonly ok: true; readonly values: readonly string[] } | (Verdict & { ok: false }) => {
   const values: string[] = []
   for (const name of names) {
-    const [value, ...others] = headerValues(headers, name)
+    const found = headerValues(headers, name)
+    const value = found[0]
     if (value === undefined || value === '') return { ok: false, reason: 'missing' }
-    if (others.length > 0) return { ok: false, reason: 'malformed' }
+    if (found.length > 1) return { ok: false, reason: 'malformed' }
     values.push(value)
   }
   return { ok: true, values }
@@ -80,9 +81,10 @@ export const requiredHeaders = (
 
 /** A header with a delivery id, which may be absent: no `id` then, and `'malformed'` when it is not one id. */
 export const deliveryId = (headers: RawHeaders, name: string): { readonly id?: string } | 'malformed' => {
-  const [id, ...others] = headerValues(headers, name)
+  const found = headerValues(headers, name)
+  const id = found[0]
   if (id === undefined) return {}
-  return others.length === 0 && isDeliveryId(id) ? { id } : 'malformed'
+  return found.length === 1 && isDeliveryId(id) ? { id } : 'malformed'
 }
 
 export const isDeliveryId = (id: string): boolean => idGrammar.test(id)

@@ -141,10 +141,16 @@ export const createAccepting = (base: Base): Accepting => {
           reject(unavailable(new Error(`no commit within ${withinMs} ms`)))
         }
         const timer = setTimeout(expire, withinMs)
-        group
-          .add(item)
-          .then(resolve, (thrown) => reject(unavailable(thrown)))
-          .finally(() => clearTimeout(timer))
+        group.add(item).then(
+          (acceptance) => {
+            clearTimeout(timer)
+            resolve(acceptance)
+          },
+          (thrown) => {
+            clearTimeout(timer)
+            reject(unavailable(thrown))
+          },
+        )
       }),
   }
 }
