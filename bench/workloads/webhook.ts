@@ -42,7 +42,7 @@ const controller: OpenSide = async (events) => {
   const port = (): number => server.address()?.port ?? 0
   return {
     prepare: async () => {
-      await client.query(`truncate ${schema}.seen`)
+      await client.query(`truncate ${schema}.event, ${schema}.seen`)
       const driver = createWebhookDriver({ ...options, ...limits }, { server, intake: journal.intake })
       const root = walk({ driver, handlers, ledger: journal.ledger, events })
       const run = await sent(events, port, async () => {

@@ -3,7 +3,7 @@ import type { Base } from './base.ts'
 import { isDataRefused, unavailable } from './failures.ts'
 import { type Finish, type Finished, finishCall, finishOf, finishValues } from './finish.ts'
 import { grouped } from './group.ts'
-import { eventValues } from './insert.ts'
+import { acceptValues } from './insert.ts'
 import { createNumbers } from './numbers.ts'
 import type { WithRow } from './plan.ts'
 import { storedIdentity } from './rows.ts'
@@ -68,7 +68,7 @@ export const createAccepting = (base: Base): Accepting => {
     const replica = base.replica()
     const { done, keepMs } = company
     const arrivals = [...items.values()].map(({ arrival }) => arrival)
-    const values = [...eventValues(arrivals, asRaw), [...items.keys()], replica, ...finishValues(done, keepMs)]
+    const values = [...acceptValues(arrivals, asRaw), [...items.keys()], replica, ...finishValues(done, keepMs)]
     const { rows } = await pool.repeated<Accepted>('accept', acceptText, values)
     const written = rows[0] as Accepted
     company.resolve(finishOf(done, written))

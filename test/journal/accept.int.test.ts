@@ -1,6 +1,6 @@
 import { Client } from 'pg'
 import { expect, test } from 'vitest'
-import { eventValues } from '../../src/journal/insert.ts'
+import { acceptValues } from '../../src/journal/insert.ts'
 import { until } from '../support/until.ts'
 import { acceptAll, attemptOf, eventOf, idsOf, useJournals } from './journals.ts'
 import { proxied } from './proxied.ts'
@@ -66,7 +66,7 @@ const acceptBySql = async (
 ): Promise<string[] | null> => {
   const numbers = ids.map((id) => replica * 1_000_000 + Number(id))
   const arrivals = ids.map((id) => ({ event: eventOf(id) }))
-  const values = [...eventValues(arrivals, false), numbers, replica]
+  const values = [...acceptValues(arrivals, false), numbers, replica]
   const text = `select ${schema}.accept(${values.map((_, index) => `$${index + 1}`).join(', ')})`
   return (await client.query<{ accept: string[] | null }>(text, values)).rows[0]?.accept ?? null
 }

@@ -10,11 +10,13 @@ alter table ${schema}.seen drop constraint seen_pkey, add constraint seen_pkey p
 -- up after that, by a statement of its own: it sees what was committed meanwhile. In order, so that replicas with repeats
 -- of each other's events do not meet in a circle. The settings are explained at "finish".
 create function ${schema}.accept(
-  via text[], kind text[], ce_source text[], id text[], identified boolean[], type text[], key text[], envelope text[],
-  data text[], raw bytea[], seq bigint[], lease bigint, out accepted text[]
+  via text[], kind text[], ce_source text[], id text[], identified boolean[], type text[], key text[], envelopes text,
+  payloads text, raw bytea[], seq bigint[], lease bigint, out accepted text[]
 ) language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
 declare
+  envelope text[] := string_to_array(envelopes, e'\x1e', '');
+  data text[] := string_to_array(payloads, e'\x1e', '');
   odd boolean := false;
 begin
   begin
@@ -22,7 +24,7 @@ begin
       via, kind, ce_source, id, identified, type, key, envelope, data, raw, seq, queue, state, lease_by)
     select via, kind, ce_source, id, identified, type, key, envelope::json, data::json, raw, seq, 'journal', 'leased', lease
     from unnest(accept.via, accept.kind, accept.ce_source, accept.id, accept.identified, accept.type, accept.key,
-      accept.envelope, accept.data, accept.raw, accept.seq) as new (
+      envelope, data, accept.raw, accept.seq) as new (
       via, kind, ce_source, id, identified, type, key, envelope, data, raw, seq)
     order by id, ce_source;
   exception when unique_violation then
@@ -31,7 +33,7 @@ begin
       via, kind, ce_source, id, identified, type, key, envelope, data, raw, seq, queue, state, lease_by)
     select via, kind, ce_source, id, identified, type, key, envelope::json, data::json, raw, seq, 'journal', 'leased', lease
     from unnest(accept.via, accept.kind, accept.ce_source, accept.id, accept.identified, accept.type, accept.key,
-      accept.envelope, accept.data, accept.raw, accept.seq) as new (
+      envelope, data, accept.raw, accept.seq) as new (
       via, kind, ce_source, id, identified, type, key, envelope, data, raw, seq)
     order by id, ce_source
     on conflict (id, ce_source) do update set
