@@ -33,7 +33,8 @@ export const createLink = (
   const acks = createAcks(channel)
   const decode = createDecoder(host.source, options)
   const verdictOf = { ack: 'ack', release: 'release', reject: options.deadLetter ? 'deadLetter' : 'ack' } as const
-  const unsettled = new Map<number, ConsumeMessage>()
+  /** The tags of the messages, by their receipts. */
+  const unsettled = new Map<number, number>()
   const held: ConsumeMessage[] = []
   let stage: 'connected' | 'consuming' | 'paused' | 'cancelled' | 'over' = 'connected'
   let consumer: { readonly tag: string; readonly window: number } | undefined
@@ -51,7 +52,7 @@ export const createLink = (
       lose(consumerCancelled(options.queue))
       return
     }
-    acks.add(message)
+    acks.add(message.fields.deliveryTag)
     held.push(message)
     handOverSoon()
   }
@@ -74,9 +75,7 @@ export const createLink = (
 
   const deliveryOf = (message: ConsumeMessage): Delivery => {
     const delivery = decode(message, nextReceipt())
-    // The payload lives on in the event.
-    message.content = nothing
-    unsettled.set(delivery.receipt, message)
+    unsettled.set(delivery.receipt, message.fields.deliveryTag)
     return delivery
   }
 
@@ -115,19 +114,19 @@ export const createLink = (
   // Settling
 
   const settle = (batch: readonly Settlement[]): void => {
-    const settled: (readonly [ConsumeMessage, Verdict])[] = []
+    const settled: (readonly [number, Verdict])[] = []
     for (const { receipt, outcome } of batch) {
-      const message = unsettled.get(receipt)
-      if (message === undefined) continue
+      const tag = unsettled.get(receipt)
+      if (tag === undefined) continue
       unsettled.delete(receipt)
-      settled.push([message, verdictOf[outcome]])
+      settled.push([tag, verdictOf[outcome]])
     }
     tell(settled)
     if (held.length > 0) handOverSoon()
   }
 
   /** A channel that died a moment ago refuses; its messages are back in the queue, and its end is told by its events. */
-  const tell = (settled: readonly (readonly [ConsumeMessage, Verdict])[]): void => {
+  const tell = (settled: readonly (readonly [number, Verdict])[]): void => {
     if (stage === 'over') return
     try {
       acks.settle(settled)
@@ -194,7 +193,7 @@ export const createLink = (
       stage = 'cancelled'
       steer()
       await steering
-      tell(held.splice(0).map((message) => [message, 'release']))
+      tell(held.splice(0).map(({ fields }) => [fields.deliveryTag, 'release']))
     },
     async disconnect() {
       stage = 'over'
@@ -206,7 +205,6 @@ export const createLink = (
 
 const batchSize = 256
 const lastAcksMs = 2_000
-const nothing = Buffer.alloc(0)
 
 const consumerCancelled = (queue: string): ControllerError =>
   new ControllerError('SOURCE_NOT_FOUND', `RabbitMQ ended the consumer of queue "${queue}": the queue is gone.`)
