@@ -13,6 +13,12 @@ const kind = (name: string, testTimeout: number) => ({
   test: { name, include: [`test/**/*.${name}.test.ts`], testTimeout, hookTimeout: 180_000 },
 })
 
+/** Tests that fill the machine by themselves: after all others, one at a time. */
+const alone = () => {
+  const { test, ...project } = kind('alone', 180_000)
+  return { ...project, test: { ...test, maxWorkers: 1, sequence: { groupOrder: 1 } } }
+}
+
 /** The fault matrix: with the figures of tier P within `npm test`, of tier N by `vitest.faults.config.ts`. */
 const faults = (faultTier: 'P' | 'N') => {
   const { test, ...project } = kind('faults', 180_000)
@@ -37,7 +43,7 @@ export default defineConfig({
   test: {
     ...common,
     maxWorkers,
-    projects: [kind('unit', 10_000), kind('int', 60_000), kind('e2e', 180_000), faults('P')],
+    projects: [kind('unit', 10_000), kind('int', 60_000), kind('e2e', 180_000), faults('P'), alone()],
     reporters: ['default', closingLine()],
   },
 })
