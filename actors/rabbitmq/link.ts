@@ -33,8 +33,7 @@ export const createLink = (
   const acks = createAcks(channel)
   const decode = createDecoder(host.source, options)
   const verdictOf = { ack: 'ack', release: 'release', reject: options.deadLetter ? 'deadLetter' : 'ack' } as const
-  /** The tags of the messages, by their receipts. */
-  const unsettled = new Map<number, number>()
+  const unsettled = new Map<number, ConsumeMessage>()
   const held: ConsumeMessage[] = []
   let stage: 'connected' | 'consuming' | 'paused' | 'cancelled' | 'over' = 'connected'
   let consumer: { readonly tag: string; readonly window: number } | undefined
@@ -52,7 +51,7 @@ export const createLink = (
       lose(consumerCancelled(options.queue))
       return
     }
-    acks.add(message.fields.deliveryTag)
+    acks.add(message)
     held.push(message)
     handOverSoon()
   }
@@ -75,7 +74,9 @@ export const createLink = (
 
   const deliveryOf = (message: ConsumeMessage): Delivery => {
     const delivery = decode(message, nextReceipt())
-    unsettled.set(delivery.receipt, message.fields.deliveryTag)
+    // The payload lives on in the event.
+    message.content = nothing
+    unsettled.set(delivery.receipt, message)
     return delivery
   }
 
@@ -114,19 +115,19 @@ export const createLink = (
   // Settling
 
   const settle = (batch: readonly Settlement[]): void => {
-    const settled: (readonly [number, Verdict])[] = []
+    const settled: (readonly [ConsumeMessage, Verdict])[] = []
     for (const { receipt, outcome } of batch) {
-      const tag = unsettled.get(receipt)
-      if (tag === undefined) continue
+      const message = unsettled.get(receipt)
+      if (message === undefined) continue
       unsettled.delete(receipt)
-      settled.push([tag, verdictOf[outcome]])
+      settled.push([message, verdictOf[outcome]])
     }
     tell(settled)
     if (held.length > 0) handOverSoon()
   }
 
   /** A channel that died a moment ago refuses; its messages are back in the queue, and its end is told by its events. */
-  const tell = (settled: readonly (readonly [number, Verdict])[]): void => {
+  const tell = (settled: readonly (readonly [ConsumeMessage, Verdict])[]): void => {
     if (stage === 'over') return
     try {
       acks.settle(settled)
@@ -193,7 +194,7 @@ export const createLink = (
       stage = 'cancelled'
       steer()
       await steering
-      tell(held.splice(0).map(({ fields }) => [fields.deliveryTag, 'release']))
+      tell(held.splice(0).map((message) => [message, 'release']))
     },
     async disconnect() {
       stage = 'over'
@@ -205,6 +206,7 @@ export const createLink = (
 
 const batchSize = 256
 const lastAcksMs = 2_000
+const nothing = Buffer.alloc(0)
 
 const consumerCancelled = (queue: string): ControllerError =>
   new ControllerError('SOURCE_NOT_FOUND', `RabbitMQ ended the consumer of queue "${queue}": the queue is gone.`)

@@ -26,6 +26,12 @@ const createChannel = (tags: number) => {
   }
 }
 
+const message = (deliveryTag: number): ConsumeMessage => ({
+  content: Buffer.alloc(0),
+  fields: { deliveryTag, redelivered: false, exchange: '', routingKey: '', consumerTag: '' },
+  properties: {} as ConsumeMessage['properties'],
+})
+
 test('in any order and any batches, each tag gets its own verdict and is named once', () => {
   const verdict = fc.constantFrom<Verdict>('ack', 'ack', 'ack', 'release', 'deadLetter')
   const plan = fc.record({
@@ -38,15 +44,17 @@ test('in any order and any batches, each tag gets its own verdict and is named o
     fc.property(plan, ({ verdicts, order, cuts, settled }) => {
       const channel = createChannel(verdicts.length)
       const acks = createAcks(channel)
-      const all = verdicts.map((verdict, index) => [index + 1, verdict] as const)
+      const all = verdicts.map((verdict, index) => [message(index + 1), verdict] as const)
       for (const [each] of all) acks.add(each)
-      const shuffled = all.toSorted(([a], [b]) => (order[a - 1] ?? 0) - (order[b - 1] ?? 0))
+      const shuffled = all.toSorted(
+        ([a], [b]) => (order[a.fields.deliveryTag - 1] ?? 0) - (order[b.fields.deliveryTag - 1] ?? 0),
+      )
       const chosen = shuffled.slice(0, settled)
       const rest = [...chosen]
       for (const size of cuts) acks.settle(rest.splice(0, size))
       acks.settle(rest)
       for (const verdict of ['ack', 'release', 'deadLetter'] as const) {
-        const expected = chosen.filter(([, each]) => each === verdict).map(([tag]) => tag)
+        const expected = chosen.filter(([, each]) => each === verdict).map(([{ fields }]) => fields.deliveryTag)
         expect(channel.gone[verdict].toSorted((a, b) => a - b)).toEqual(expected.toSorted((a, b) => a - b))
       }
     }),
@@ -56,7 +64,7 @@ test('in any order and any batches, each tag gets its own verdict and is named o
 test('a batch in order costs one frame', () => {
   const channel = createChannel(50)
   const acks = createAcks(channel)
-  const all = Array.from({ length: 50 }, (_, index) => [index + 1, 'ack'] as const)
+  const all = Array.from({ length: 50 }, (_, index) => [message(index + 1), 'ack'] as const)
   for (const [each] of all) acks.add(each)
   acks.settle(all)
   expect([channel.frames(), channel.gone.ack.length]).toEqual([1, 50])
@@ -65,7 +73,7 @@ test('a batch in order costs one frame', () => {
 /** A message as it arrives, with what AMQP calls its properties. */
 const arrived = (properties: object, body: unknown = { no: 1 }): ConsumeMessage => ({
   content: Buffer.from(JSON.stringify(body)),
-  fields: { deliveryTag: 1, redelivered: false, exchange: '', routingKey: 'shop.order', consumerTag: '' },
+  fields: { ...message(1).fields, routingKey: 'shop.order' },
   properties: { headers: {}, ...properties } as ConsumeMessage['properties'],
 })
 
