@@ -16,7 +16,7 @@ export const createNumbers = (db: Queryable, { quoted }: Names): Numbers => {
     const { rows } = await db.query<{ numbers: string }>(
       `select string_agg(nextval('${quoted}.event_seq_seq')::text, ',') as numbers from generate_series(1, ${block})`,
     )
-    drawn = drawn.concat((rows[0]?.numbers ?? '').split(','))
+    drawn = drawn.concat(rows.flatMap(({ numbers }) => numbers.split(',')))
   }
   const drawMore = (): Promise<void> => {
     drawing ??= drawBlock().finally(() => {

@@ -40,7 +40,7 @@ export const createSteps = (names: Names, replica: () => string): Steps => {
   const markText = `
     insert into ${quoted}.seen as s (ce_source, id, until)
     select ce_source, id, now() + keep * interval '1 millisecond'
-    from unnest($1::text[], $2::text[], $3::bigint[]) as new (ce_source, id, keep) order by 1, 2
+    from unnest($1::text[], $2::text[], $3::bigint[]) as new (ce_source, id, keep) order by 2, 1
     ${markNew} returning ce_source as source, id`
   const insertNew = insertRowsText(names, 'on conflict (ce_source, id) do nothing')
   const insertFailed = insertRowsText(

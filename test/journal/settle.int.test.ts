@@ -1,3 +1,4 @@
+import { Client } from 'pg'
 import { beforeEach, expect, test } from 'vitest'
 import type { Claimed, Done, Ending, Failed } from '../../machines/journal.ts'
 import { until } from '../support/until.ts'
@@ -99,6 +100,34 @@ test('of rows that are settled those with a mark already have no effects, and th
   expect(await replica.counters()).toEqual({ over: '1', new: '1' })
   expect(await replica.ledger.seen(claimed.map(({ event }) => event))).toEqual([true, true, true])
   expect(await journals().states()).toEqual({})
+})
+
+test.each([
+  ['with rows', true],
+  ['without rows', false],
+])('two that leave marks of the same events, %s, wait for each other, and never both', async (_how, withRows) => {
+  const { schema, url, waiting } = journals()
+  const events = [eventOf('2', { source: 'a' }), eventOf('1', { source: 'b' })]
+  const claimed = withRows ? await acceptAll(replica, events) : events.map((event) => ({ event }))
+  const other = new Client({ connectionString: url })
+  await other.connect()
+  const mark = (source: string, id: string) =>
+    other.query(`insert into ${schema}.seen (ce_source, id, until) values ($1, $2, now() + interval '1 h')`, [
+      source,
+      id,
+    ])
+  try {
+    await other.query('begin')
+    await mark('b', '1')
+    const settled = replica.ledger.settle(claimed.map((each) => ({ as: 'done', ...each, keepMs: 60_000 })))
+    await until(async () => (await waiting(replica)) > 0)
+    await mark('a', '2')
+    await other.query('commit')
+    await settled
+  } finally {
+    await other.end()
+  }
+  expect(await replica.ledger.seen(events)).toEqual([true, true])
 })
 
 test('an ending that wants to write what the table cannot hold does not hold up the others', async () => {

@@ -59,7 +59,8 @@ begin
   end if;
 end $$;
 
--- As before, but marks are written as what they nearly always are: new.
+-- As before, but marks are written as what they nearly always are: new. Where "keep_ms" is null there are to be none. Marks
+-- are taken in the order of their ids by all who write some, so that none of them meet in a circle.
 create or replace function ${schema}.finish(seq bigint[], lease bigint, keep_ms bigint, out gone text[], out fresh text[])
 language plpgsql set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
@@ -87,4 +88,4 @@ exception when unique_violation then
   select array(select d.seq::text from deleted d), array(select m.identity from marked m) into gone, fresh;
 end $$;
 
-drop function ${schema}.seen_now;
+-- "seen_now" stays for replicas of the version before, which go on while the new ones start.
