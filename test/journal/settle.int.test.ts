@@ -117,7 +117,7 @@ test.each([
       id,
     ])
   try {
-    await other.query('begin')
+    await other.query(`begin; set local lock_timeout = '300ms'`)
     await mark('b', '1')
     const settled = replica.ledger.settle(claimed.map((each) => ({ as: 'done', ...each, keepMs: 60_000 })))
     await until(async () => (await waiting(replica)) > 0)
