@@ -12,7 +12,7 @@ import { settledReply } from './settledReply.ts'
 
 /**
  * The way of a request through one source:
- * state and credit → rate → head → body → signature → event → journal → handed over → answered.
+ * state and credit → rate → head → body → signature → event → journal → answered, and handed over a turn later.
  *
  * Nothing of a request is parsed before its signature is good, nothing is handed over before it is durable, and no 2xx
  * is said before that either. A step that refuses gives the reply.
@@ -141,6 +141,12 @@ export const createDoor = (options: WebhookOptions, host: DriverHost, shared: Do
     }
   }
 
+  const quietWithin = async (readingMs: number): Promise<void> => {
+    const interruption = setTimeout(reader.interrupt, readingMs)
+    await new Promise<void>((resolve) => onQuiet.push(resolve))
+    clearTimeout(interruption)
+  }
+
   return {
     settle: inFlight.settle,
     async handle(request, response) {
@@ -159,10 +165,8 @@ export const createDoor = (options: WebhookOptions, host: DriverHost, shared: Do
     },
     async shut(readingMs) {
       isShut = true
-      if (comingIn === 0) return
-      const interruption = setTimeout(reader.interrupt, readingMs)
-      await new Promise<void>((resolve) => onQuiet.push(resolve))
-      clearTimeout(interruption)
+      if (comingIn > 0) await quietWithin(readingMs)
+      inFlight.flush()
     },
     dismiss: () => waiting.forEach((dismissed) => void dismissed()),
   }

@@ -4,7 +4,8 @@ import type { Answer, Delivery, Settlement } from '../../machines/driver.ts'
  * What a webhook source has handed over and not got back, bounded by its credit.
  *
  * A place is taken before an event is written to the journal, so that no more is made durable here than may be handed
- * over. Deliveries of one turn of the event loop (the journal commits many at once) go up as one batch.
+ * over. Deliveries of one turn of the event loop (the journal commits many at once) go up as one batch, in the next one:
+ * their senders are answered first, and go on meanwhile.
  */
 export interface InFlight {
   isFull(): boolean
@@ -12,6 +13,8 @@ export interface InFlight {
   giveBack(): void
   /** Uses the place that was taken. `onSettled` is called once, when the event is settled. */
   deliver(delivery: Delivery, onSettled?: (answer: Answer) => void): void
+  /** Hands over now what would go up in the next turn. */
+  flush(): void
   settle(batch: readonly Settlement[]): void
 }
 
@@ -21,6 +24,7 @@ export const createInFlight = (mostEvents: () => number, handOver: (batch: reado
   let batch: Delivery[] = []
 
   const flush = (): void => {
+    if (batch.length === 0) return
     const ready = batch
     batch = []
     handOver(ready)
@@ -38,8 +42,9 @@ export const createInFlight = (mostEvents: () => number, handOver: (batch: reado
     },
     deliver(delivery, onSettled) {
       unsettled.set(delivery.receipt, onSettled)
-      if (batch.push(delivery) === 1) queueMicrotask(flush)
+      if (batch.push(delivery) === 1) setImmediate(flush)
     },
+    flush,
     settle(settlements) {
       for (const { receipt, outcome, answer = answerOf[outcome] } of settlements) {
         const onSettled = unsettled.get(receipt)

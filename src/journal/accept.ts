@@ -117,7 +117,7 @@ export const createAccepting = (base: Base): Accepting => {
     return items.map((item) => acceptances.get(item) ?? duplicate)
   }
 
-  const group = grouped(flush, { maxSize: maxGroup, maxWeight: maxGroupBytes, weightOf: bytesOf })
+  const group = grouped(flush, { maxSize: maxGroup, maxWeight: maxGroupBytes, weightOf: bytesOf, first: 'results' })
 
   return {
     idle: group.idle,

@@ -2,12 +2,11 @@
  * Turns one call an item into few calls with many: a group forms while the group before it is under way. There is no
  * timer: a lone item goes at once, and under load groups grow by themselves until the flushing keeps up.
  *
- * `flush` gets the items of a group in their order and gives one result for each; when it rejects, all of them do. The
- * next group goes before this one hears of it: what its callers do with their results would keep it waiting.
+ * `flush` gets the items of a group in their order and gives one result for each; when it rejects, all of them do.
  */
 export const grouped = <Item, Result>(
   flush: (items: readonly Item[]) => Promise<readonly Result[]>,
-  { maxSize, maxWeight = Number.POSITIVE_INFINITY, weightOf = () => 0 }: GroupLimits<Item>,
+  { maxSize, maxWeight = Number.POSITIVE_INFINITY, weightOf = () => 0, first = 'next group' }: GroupOptions<Item>,
 ): Grouped<Item, Result> => {
   let waiting: Waiting<Item, Result>[] = []
   let underWay: Promise<void> | undefined
@@ -29,16 +28,28 @@ export const grouped = <Item, Result>(
   }
 
   const flushAll = async (): Promise<void> => {
-    await new Promise(setImmediate)
+    await turn()
+    await (first === 'results' ? resultsFirst() : nextGroupFirst())
+    underWay = undefined
+  }
+
+  const resultsFirst = async (): Promise<void> => {
+    while (waiting.length > 0) {
+      const tell = await flushGroup(flush, next())
+      tell()
+      await turn()
+    }
+  }
+
+  const nextGroupFirst = async (): Promise<void> => {
     let tell = (): void => undefined
     while (waiting.length > 0) {
       const flushed = flushGroup(flush, next())
-      const told = inNextTurn(tell)
+      const told = turn().then(tell)
       tell = await flushed
       await told
     }
     tell()
-    underWay = undefined
   }
 
   return {
@@ -54,12 +65,17 @@ export const grouped = <Item, Result>(
   }
 }
 
-export interface GroupLimits<Item> {
+export interface GroupOptions<Item> {
   /** Most items in a group. */
   readonly maxSize: number
   /** Most weight in a group; a heavier item is a group by itself. */
   readonly maxWeight?: number
   readonly weightOf?: (item: Item) => number
+  /**
+   * What comes first when a group has ended and others wait. `'next group'` (default): callers do much with their results,
+   * which would keep it waiting. `'results'`: callers answer somebody else, who goes on meanwhile.
+   */
+  readonly first?: 'next group' | 'results'
 }
 
 export interface Grouped<Item, Result> {
@@ -89,10 +105,4 @@ const flushGroup = async <Item, Result>(
   }
 }
 
-const inNextTurn = (run: () => void): Promise<void> =>
-  new Promise((resolve) => {
-    setImmediate(() => {
-      run()
-      resolve()
-    })
-  })
+const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))

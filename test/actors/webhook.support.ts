@@ -120,15 +120,25 @@ export const startWebhook = async (options: StartOptions = {}): Promise<Started>
     refusals,
     port,
     deliveries: () => batches.flat(),
-    post: (body, { headers = {}, path = resolved.path, method = resolved.method } = {}) =>
-      fetch(`http://127.0.0.1:${port}${path}`, {
+    post: async (body, { headers = {}, path = resolved.path, method = resolved.method } = {}) => {
+      const response = await fetch(`http://127.0.0.1:${port}${path}`, {
         method,
         body,
         headers: { 'content-type': 'application/json', 'x-signature': sign(body), ...headers },
-      }),
-    raw: (request, enough) => talk(port, request, enough),
+      })
+      await handedOver()
+      return response
+    },
+    raw: async (request, enough) => {
+      const answer = await talk(port, request, enough)
+      await handedOver()
+      return answer
+    },
   }
 }
+
+/** What was answered is handed over a turn later. */
+const handedOver = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
 
 export const open = (port: number): Socket => connect(port, '127.0.0.1').on('error', () => {})
 

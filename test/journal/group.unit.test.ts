@@ -53,6 +53,21 @@ test('the next group goes before the results of this one are told', async () => 
   expect(await second).toBe('r2')
 })
 
+test('where results come first, callers have done what they do with them when the next group begins', async () => {
+  const { groups, flush } = heldFlush()
+  const { add } = grouped(flush, { maxSize: 10, first: 'results' })
+  const atResult = add(1)
+    .then(() => new Promise((resolve) => process.nextTick(resolve)))
+    .then(() => groups.length)
+  await turn()
+  const second = add(2)
+  groups[0]?.end()
+  expect(await atResult).toBe(1)
+  await turn()
+  groups[1]?.end()
+  expect(await second).toBe('r2')
+})
+
 test('results are told in the order of the groups, however fast the next one is', async () => {
   const told: number[] = []
   const { add } = grouped(async (items: readonly number[]) => items, { maxSize: 1 })
