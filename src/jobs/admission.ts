@@ -85,6 +85,8 @@ const taskOf = (
   watch: undefined,
   leave: undefined,
   left: false,
+  previous: undefined,
+  next: undefined,
 })
 
 const unhandled = (type: string): ControllerError =>

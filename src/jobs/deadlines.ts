@@ -1,3 +1,5 @@
+import { type Linked, LinkedList } from '../../machines/linkedList.ts'
+
 /** Timers of handlers; those of the process, or simulated ones. */
 export interface Clock {
   /** In ms since a moment of its own. */
@@ -7,7 +9,7 @@ export interface Clock {
 }
 
 /** Something to be done at a time of the clock. */
-export interface Deadline {
+export interface Deadline extends Linked<Deadline> {
   at: number
   reached(): void
 }
@@ -25,7 +27,7 @@ export interface Deadlines {
 }
 
 export const createDeadlines = (clock: Clock): Deadlines => {
-  const pending = new Set<Deadline>()
+  const pending = new LinkedList<Deadline>()
   let timer: unknown
   let next = Number.POSITIVE_INFINITY
 
@@ -38,9 +40,9 @@ export const createDeadlines = (clock: Clock): Deadlines => {
   const look = (): void => {
     const now = clock.now()
     next = Number.POSITIVE_INFINITY
-    for (const deadline of [...pending]) if (deadline.at <= now && pending.delete(deadline)) deadline.reached()
+    for (const deadline of pending.all()) if (deadline.at <= now && pending.delete(deadline)) deadline.reached()
     let soonest = Number.POSITIVE_INFINITY
-    for (const { at } of pending) soonest = Math.min(soonest, at)
+    for (const { at } of pending.all()) soonest = Math.min(soonest, at)
     if (soonest < next) set(soonest)
   }
 
@@ -55,7 +57,7 @@ export const createDeadlines = (clock: Clock): Deadlines => {
     },
     clear: () => {
       clock.clearTimeout(timer)
-      pending.clear()
+      for (const deadline of pending.all()) pending.delete(deadline)
     },
   }
 }

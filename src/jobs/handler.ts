@@ -30,6 +30,8 @@ export const runHandler = (task: Task, run: RunContext, deadlines: Deadlines, ru
 /** Of a handler that gave a promise, until it is over. A class, because there is one for each event. */
 class Watch implements Deadline {
   at: number
+  previous: Deadline | undefined
+  next: Deadline | undefined
   readonly #task: Task
   readonly #run: RunContext
   readonly #deadlines: Deadlines

@@ -2,6 +2,7 @@ import { fromCallback } from 'xstate'
 import type { Answer, Delivery } from '../../machines/driver.ts'
 import { createScheduler, type Work } from '../../machines/jobs.ts'
 import { type Ending, type Ledger, longQueue } from '../../machines/journal.ts'
+import { LinkedList } from '../../machines/linkedList.ts'
 import type { JobsCommand, JobsSettled, Result } from '../../machines/protocol.ts'
 import type { ResolvedHandler } from '../config/resolved.ts'
 import { grouped } from '../journal/group.ts'
@@ -56,7 +57,7 @@ export const createJobs = (options: JobsOptions) => {
   const { ledger, log, concurrency, lockWaitMs, codeVersion, clock = processClock, calmMs = calmDefaultMs } = options
   const scheduler = createScheduler<Task>({ concurrency })
   const admissionOf = createAdmission(createRouter(options.handlers))
-  const unsettled = new Set<Task>()
+  const unsettled = new LinkedList<Task>()
   const aborted = new Set<Task>()
   const drain = new AbortController()
   const abort = new AbortController()
@@ -199,12 +200,12 @@ export const createJobs = (options: JobsOptions) => {
         pump()
         break
       case 'jobs.abort':
-        for (const task of unsettled) aborted.add(task)
+        for (const task of unsettled.all()) aborted.add(task)
         drain.abort()
         abort.abort()
         for (const task of deaths.drain()) scheduler.admit(task)
         for (const task of scheduler.abandon()) settle(task, 'released', { status: 'released' })
-        for (const task of unsettled) {
+        for (const task of unsettled.all()) {
           if (task.watch !== undefined) task.watch.interrupt()
           else settle(task, 'released', { status: 'released' })
         }
@@ -221,7 +222,7 @@ export const createJobs = (options: JobsOptions) => {
       deaths.finished(task)
     }
     // Of those that a stream commits by prefix, later ones have begun with it.
-    const inWait = [...unsettled].filter((task) => isMeant(task) && task.leave && task.order === undefined)
+    const inWait = unsettled.all().filter((task) => isMeant(task) && task.leave && task.order === undefined)
     for (const task of inWait) task.left = true
     for (const { leave } of inWait) leave?.()
     pump()
@@ -237,7 +238,7 @@ export const createJobs = (options: JobsOptions) => {
     running: scheduler.running,
     waiting: () => scheduler.waiting().length + deaths.waiting(),
     waitingFor: scheduler.waitingFor,
-    unsettled: () => [...aborted.union(unsettled)],
+    unsettled: () => [...aborted.union(new Set(unsettled.all()))],
   }
   return { logic, view, releaseWaiters }
 }

@@ -3,13 +3,14 @@ import type { ControllerError } from '../../machines/errors.ts'
 import type { ArrivedEvent } from '../../machines/event.ts'
 import type { Job } from '../../machines/jobs.ts'
 import type { Ending, Ledger } from '../../machines/journal.ts'
+import type { Linked } from '../../machines/linkedList.ts'
 import type { Result } from '../../machines/protocol.ts'
 import type { ResolvedHandler } from '../config/resolved.ts'
 import type { ControllerLog } from '../log.ts'
 import type { Deadlines } from './deadlines.ts'
 
 /** One event with its handler, from admission to settlement. */
-export interface Task extends Job {
+export interface Task extends Job, Linked<Task> {
   readonly source: string
   readonly delivery: Delivery
   /** The delivery's event, its data as the schema gave it back. */
