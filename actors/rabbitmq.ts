@@ -21,14 +21,14 @@ export type { RabbitmqOptions } from './rabbitmq/options.ts'
  *   SOURCE_CONNECT_FAILED
  */
 export const createRabbitmqDriver = (options: RabbitmqOptions): Driver => {
-  let lastReceipt = 0
+  const receipts = { last: 0 }
   return {
     kind: 'queue.event',
     async connect(host) {
       const connection = await openConnection(options)
       try {
         const channel = await connection.within(openChannel(connection.model.createChannel(), options))
-        return createLink(connection, channel, options, host, () => ++lastReceipt)
+        return createLink(connection, channel, options, host, receipts)
       } catch (thrown) {
         await connection.close()
         throw rabbitmqError(thrown, 'SOURCE_CONNECT_FAILED')

@@ -12,6 +12,8 @@
 export interface Prefix {
   /** How many added positions are not settled. */
   readonly open: number
+  /** Whether it was added and not settled. */
+  has(position: number): boolean
   /** Takes a position into the stream. Positions are integers and only grow. */
   add(position: number): void
   /**
@@ -32,6 +34,7 @@ export const createPrefix = (): Prefix => {
     get open() {
       return open.size
     },
+    has: (position) => open.has(position),
     add(position) {
       open.add(position)
       newest = position

@@ -1,4 +1,3 @@
-import type { Channel, ConsumeMessage } from 'amqplib'
 import { createPrefix } from '../../machines/prefix.ts'
 
 /** What becomes of a message: `ack` it, put it back at the front (`release`), or hand it to the dead letters. */
@@ -9,33 +8,50 @@ export type Verdict = 'ack' | 'release' | 'deadLetter'
  * single ones for the rest. A tag is named once in its life, because a second time costs the channel and everything on it.
  */
 export interface Acks {
+  /** How many tags are added and not settled. */
+  readonly open: number
   /** Every message of the channel, in the order of its tags. */
-  add(message: ConsumeMessage): void
-  /** Messages added and not settled before. */
-  settle(settled: readonly (readonly [message: ConsumeMessage, verdict: Verdict])[]): void
+  add(tag: number): void
+  /** A tag that is not open is left alone. */
+  settle(settled: readonly (readonly [tag: number, verdict: Verdict])[]): void
 }
 
-export const createAcks = (channel: Pick<Channel, 'ack' | 'nack'>): Acks => {
+/** Of an amqplib channel. It takes messages, and looks at nothing of them but the tag. */
+export interface Acknowledging {
+  ack(message: Tagged, allUpTo?: boolean): void
+  nack(message: Tagged, allUpTo?: boolean, requeue?: boolean): void
+}
+
+export interface Tagged {
+  readonly fields: { readonly deliveryTag: number }
+}
+
+const tagged = (deliveryTag: number): Tagged => ({ fields: { deliveryTag } })
+
+export const createAcks = (channel: Acknowledging): Acks => {
   const prefix = createPrefix()
   let covered = 0
 
   return {
-    add: ({ fields }) => prefix.add(fields.deliveryTag),
+    get open() {
+      return prefix.open
+    },
+    add: prefix.add,
     settle(settled) {
-      const acked: ConsumeMessage[] = []
-      for (const [message, verdict] of settled) {
-        covered = prefix.settle(message.fields.deliveryTag) ?? covered
-        if (verdict === 'ack') acked.push(message)
-        else channel.nack(message, false, verdict === 'release')
+      const acked: number[] = []
+      for (const [tag, verdict] of settled) {
+        if (!prefix.has(tag)) continue
+        covered = prefix.settle(tag) ?? covered
+        if (verdict === 'ack') acked.push(tag)
+        else channel.nack(tagged(tag), false, verdict === 'release')
       }
-      let last: ConsumeMessage | undefined
-      for (const message of acked) {
-        const { deliveryTag } = message.fields
-        if (deliveryTag > covered) channel.ack(message)
-        else if (last === undefined || deliveryTag > last.fields.deliveryTag) last = message
+      let last = 0
+      for (const tag of acked) {
+        if (tag > covered) channel.ack(tagged(tag))
+        else if (tag > last) last = tag
       }
       // The highest of this call and not `covered` itself, whose tag may have been named before.
-      if (last !== undefined) channel.ack(last, true)
+      if (last > 0) channel.ack(tagged(last), true)
     },
   }
 }

@@ -8,6 +8,11 @@ import { rabbitmqError } from './errors.ts'
 import { createDecoder } from './message.ts'
 import type { RabbitmqOptions } from './options.ts'
 
+/** The receipts of a driver: those of a link are its delivery tags, counted on from the last one of the link before. */
+export interface Receipts {
+  last: number
+}
+
 /**
  * One link: one connection with one channel, from connect to lost or disconnect.
  *
@@ -28,12 +33,12 @@ export const createLink = (
   channel: Channel,
   options: RabbitmqOptions,
   host: DriverHost,
-  nextReceipt: () => number,
+  receipts: Receipts,
 ): Link => {
   const acks = createAcks(channel)
   const decode = createDecoder(host.source, options)
   const verdictOf = { ack: 'ack', release: 'release', reject: options.deadLetter ? 'deadLetter' : 'ack' } as const
-  const unsettled = new Map<number, ConsumeMessage>()
+  const before = receipts.last
   const held: ConsumeMessage[] = []
   let stage: 'connected' | 'consuming' | 'paused' | 'cancelled' | 'over' = 'connected'
   let consumer: { readonly tag: string; readonly window: number } | undefined
@@ -51,7 +56,7 @@ export const createLink = (
       lose(consumerCancelled(options.queue))
       return
     }
-    acks.add(message)
+    acks.add(message.fields.deliveryTag)
     held.push(message)
     handOverSoon()
   }
@@ -66,19 +71,19 @@ export const createLink = (
   const handOver = (): void => {
     handing = false
     if (stage !== 'consuming') return
-    const batch = held.splice(0, Math.min(batchSize, host.credit.events - unsettled.size))
+    const batch = held.splice(0, Math.min(batchSize, host.credit.events - unsettled()))
     if (batch.length > 0) host.deliver(batch.map(deliveryOf))
-    if (held.length > 0 && unsettled.size < host.credit.events) handOverSoon()
+    if (held.length > 0 && unsettled() < host.credit.events) handOverSoon()
     steer()
   }
 
   const deliveryOf = (message: ConsumeMessage): Delivery => {
-    const delivery = decode(message, nextReceipt())
-    // The payload lives on in the event.
-    message.content = nothing
-    unsettled.set(delivery.receipt, message)
-    return delivery
+    receipts.last = before + message.fields.deliveryTag
+    return decode(message, receipts.last)
   }
+
+  /** Of what was handed over. */
+  const unsettled = (): number => acks.open - held.length
 
   // The consumer
 
@@ -115,19 +120,12 @@ export const createLink = (
   // Settling
 
   const settle = (batch: readonly Settlement[]): void => {
-    const settled: (readonly [ConsumeMessage, Verdict])[] = []
-    for (const { receipt, outcome } of batch) {
-      const message = unsettled.get(receipt)
-      if (message === undefined) continue
-      unsettled.delete(receipt)
-      settled.push([message, verdictOf[outcome]])
-    }
-    tell(settled)
+    tell(batch.map(({ receipt, outcome }) => [receipt - before, verdictOf[outcome]]))
     if (held.length > 0) handOverSoon()
   }
 
   /** A channel that died a moment ago refuses; its messages are back in the queue, and its end is told by its events. */
-  const tell = (settled: readonly (readonly [ConsumeMessage, Verdict])[]): void => {
+  const tell = (settled: readonly (readonly [tag: number, verdict: Verdict])[]): void => {
     if (stage === 'over') return
     try {
       acks.settle(settled)
@@ -194,7 +192,7 @@ export const createLink = (
       stage = 'cancelled'
       steer()
       await steering
-      tell(held.splice(0).map((message) => [message, 'release']))
+      tell(held.splice(0).map(({ fields }) => [fields.deliveryTag, 'release']))
     },
     async disconnect() {
       stage = 'over'
@@ -206,7 +204,6 @@ export const createLink = (
 
 const batchSize = 256
 const lastAcksMs = 2_000
-const nothing = Buffer.alloc(0)
 
 const consumerCancelled = (queue: string): ControllerError =>
   new ControllerError('SOURCE_NOT_FOUND', `RabbitMQ ended the consumer of queue "${queue}": the queue is gone.`)

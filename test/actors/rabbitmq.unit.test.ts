@@ -1,7 +1,7 @@
-import type { ConsumeMessage, Message } from 'amqplib'
+import type { ConsumeMessage } from 'amqplib'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createAcks, type Verdict } from '../../actors/rabbitmq/acks.ts'
+import { createAcks, type Tagged, type Verdict } from '../../actors/rabbitmq/acks.ts'
 import { createDecoder } from '../../actors/rabbitmq/message.ts'
 import type { RabbitmqOptions } from '../../actors/rabbitmq/options.ts'
 
@@ -10,7 +10,7 @@ const createChannel = (tags: number) => {
   const open = new Set(Array.from({ length: tags }, (_, index) => index + 1))
   const gone: Record<Verdict, number[]> = { ack: [], release: [], deadLetter: [] }
   let frames = 0
-  const settle = ({ fields }: Message, upTo: boolean | undefined, verdict: Verdict): void => {
+  const settle = ({ fields }: Tagged, upTo: boolean | undefined, verdict: Verdict): void => {
     frames++
     const named = [...open].filter((tag) => tag === fields.deliveryTag || (upTo && tag < fields.deliveryTag))
     if (named.length === 0) throw new Error(`406: unknown delivery tag ${fields.deliveryTag}`)
@@ -20,15 +20,15 @@ const createChannel = (tags: number) => {
   return {
     gone,
     frames: () => frames,
-    ack: (message: Message, upTo?: boolean) => settle(message, upTo, 'ack'),
-    nack: (message: Message, upTo?: boolean, requeue?: boolean) =>
+    ack: (message: Tagged, upTo?: boolean) => settle(message, upTo, 'ack'),
+    nack: (message: Tagged, upTo?: boolean, requeue?: boolean) =>
       settle(message, upTo, requeue ? 'release' : 'deadLetter'),
   }
 }
 
-const message = (deliveryTag: number): ConsumeMessage => ({
+const message = (): ConsumeMessage => ({
   content: Buffer.alloc(0),
-  fields: { deliveryTag, redelivered: false, exchange: '', routingKey: '', consumerTag: '' },
+  fields: { deliveryTag: 1, redelivered: false, exchange: '', routingKey: '', consumerTag: '' },
   properties: {} as ConsumeMessage['properties'],
 })
 
@@ -44,17 +44,15 @@ test('in any order and any batches, each tag gets its own verdict and is named o
     fc.property(plan, ({ verdicts, order, cuts, settled }) => {
       const channel = createChannel(verdicts.length)
       const acks = createAcks(channel)
-      const all = verdicts.map((verdict, index) => [message(index + 1), verdict] as const)
+      const all = verdicts.map((verdict, index) => [index + 1, verdict] as const)
       for (const [each] of all) acks.add(each)
-      const shuffled = all.toSorted(
-        ([a], [b]) => (order[a.fields.deliveryTag - 1] ?? 0) - (order[b.fields.deliveryTag - 1] ?? 0),
-      )
+      const shuffled = all.toSorted(([a], [b]) => (order[a - 1] ?? 0) - (order[b - 1] ?? 0))
       const chosen = shuffled.slice(0, settled)
       const rest = [...chosen]
       for (const size of cuts) acks.settle(rest.splice(0, size))
       acks.settle(rest)
       for (const verdict of ['ack', 'release', 'deadLetter'] as const) {
-        const expected = chosen.filter(([, each]) => each === verdict).map(([{ fields }]) => fields.deliveryTag)
+        const expected = chosen.filter(([, each]) => each === verdict).map(([tag]) => tag)
         expect(channel.gone[verdict].toSorted((a, b) => a - b)).toEqual(expected.toSorted((a, b) => a - b))
       }
     }),
@@ -64,7 +62,7 @@ test('in any order and any batches, each tag gets its own verdict and is named o
 test('a batch in order costs one frame', () => {
   const channel = createChannel(50)
   const acks = createAcks(channel)
-  const all = Array.from({ length: 50 }, (_, index) => [message(index + 1), 'ack'] as const)
+  const all = Array.from({ length: 50 }, (_, index) => [index + 1, 'ack'] as const)
   for (const [each] of all) acks.add(each)
   acks.settle(all)
   expect([channel.frames(), channel.gone.ack.length]).toEqual([1, 50])
@@ -73,7 +71,7 @@ test('a batch in order costs one frame', () => {
 /** A message as it arrives, with what AMQP calls its properties. */
 const arrived = (properties: object, body: unknown = { no: 1 }): ConsumeMessage => ({
   content: Buffer.from(JSON.stringify(body)),
-  fields: { ...message(1).fields, routingKey: 'shop.order' },
+  fields: { ...message().fields, routingKey: 'shop.order' },
   properties: { headers: {}, ...properties } as ConsumeMessage['properties'],
 })
 
