@@ -15,6 +15,7 @@ import type {
   SourceCommand,
   SourceMoved,
 } from './protocol.ts'
+import { sendEach, type Telling } from './sending.ts'
 import type { SourceOutput, sourceMachine } from './source.ts'
 
 /**
@@ -129,6 +130,13 @@ const wire = setup({
     tellJobs: sendTo('jobs', (_, command: JobsCommand) => command),
     tellJournal: sendTo('journal', (_, command: JournalCommand) => command),
     tellOperator: sendTo('operator', (_, task: OperatorTask) => task),
+    settle: sendEach(({ context, event, children }: Telling<ControllerContext, ControllerEvent>, send) => {
+      if (event.type !== 'jobs.settled') return
+      for (const { source, ...settled } of event.batches) {
+        const command: SourceCommand = { type: 'source.settle', ...settled }
+        if (isOpen(context, source)) send(children[sourceActorId(source)], command)
+      }
+    }),
     tellSource: sendTo(
       (_, { source }: { source: string; command: SourceCommand }) => sourceActorId(source),
       (_, { command }) => command,
@@ -181,13 +189,6 @@ const controllerSetup = wire.extend({
       const name = event.actorId.slice(sourceActorId('').length)
       const counts = 'output' in event ? (event.output as SourceOutput).counts : undefined
       enqueue.assign(withFacts(context, name, () => ({ state: 'closed', answered: true, closed: true, counts })))
-    }),
-    settle: wire.enqueueActions(({ context, event, enqueue }) => {
-      if (event.type !== 'jobs.settled') return
-      for (const { source, ...settled } of event.batches) {
-        if (isOpen(context, source))
-          enqueue({ type: 'tellSource', params: { source, command: { type: 'source.settle', ...settled } } })
-      }
     }),
     listen: tellingSources('source.listen'),
     drainSources: tellingSources('source.drain'),

@@ -1,12 +1,12 @@
-import {
-  type AnyActorRef,
-  type AnyActorScope,
-  type AnyMachineSnapshot,
-  type AnyStateMachine,
-  type AnyStateNode,
-  type AnyTransitionDefinition,
-  type EventObject,
-  type MachineContext,
+import type {
+  AnyActorRef,
+  AnyActorScope,
+  AnyMachineSnapshot,
+  AnyStateMachine,
+  AnyStateNode,
+  AnyTransitionDefinition,
+  EventObject,
+  MachineContext,
   sendParent,
 } from 'xstate'
 
@@ -20,7 +20,7 @@ import {
 /** What XState makes of `sendTo`: `resolve` finds out what goes where, `execute` sends it when the turn is over. */
 interface Sending {
   readonly type: string
-  readonly delay: unknown
+  readonly delay?: unknown
   resolve(
     scope: AnyActorScope,
     snapshot: AnyMachineSnapshot,
@@ -29,30 +29,56 @@ interface Sending {
     action: object,
     extra: object,
   ): readonly unknown[]
-  execute(scope: AnyActorScope, sent: unknown): void
+  execute?(scope: AnyActorScope, sent: unknown): void
 }
 
-/** `sendParent` for many events at once; the parent gets each by itself. */
-export const sendParentEach = <Context extends MachineContext, Expected extends EventObject>(
-  eventsOf: (args: { readonly context: Context; readonly event: Expected }) => readonly EventObject[],
+/** What `sendEach` is told, besides what every action is. */
+export interface Telling<Context, Expected> {
+  readonly context: Context
+  readonly event: Expected
+  readonly parent: AnyActorRef | undefined
+  readonly children: Readonly<Record<string, AnyActorRef | undefined>>
+}
+
+/** To nobody: nothing happens. */
+export type Send = (to: AnyActorRef | undefined, event: EventObject) => void
+
+/**
+ * Sends as many events as `tell` likes, when the turn of the sending actor is over; each goes by itself.
+ *
+ * For what carries payloads. XState lists the actions it executes in a step, and the function that does so is made in the
+ * old generation of V8's heap, like every function literal that is assigned to a property. So it keeps the list, and with it
+ * all that was sent, until the next full collection. This action is resolved and not executed: it comes on no list.
+ */
+export const sendEach = <Context extends MachineContext, Expected extends EventObject>(
+  tell: (told: Telling<Context, Expected>, send: Send) => void,
 ) => {
-  const action = sendParent<Context, Expected, undefined, EventObject, Expected>({ type: 'each' })
-  const { execute } = action as unknown as Sending
-  const each: Pick<Sending, 'resolve' | 'execute'> = {
-    resolve: (scope, snapshot, args) => [
-      snapshot,
-      { to: scope.self._parent, events: eventsOf(args as Parameters<typeof eventsOf>[0]) },
-    ],
-    execute: (scope, sent) => {
-      const { to, events } = sent as { readonly to: AnyActorRef; readonly events: readonly EventObject[] }
-      scope.defer(() => {
-        const atOnce = { ...scope, defer: (send: () => void) => send() }
-        for (const event of events) execute(atOnce, { to, event })
-      })
+  const each: Sending = {
+    type: eachType,
+    resolve: (scope, snapshot, args) => {
+      const { context, event } = args as Pick<Telling<Context, Expected>, 'context' | 'event'>
+      const { self } = scope
+      const system = scope.system as unknown as Relaying
+      const send: Send = (to, sent) => {
+        if (to !== undefined) system._relay(self, to, sent)
+      }
+      scope.defer(() => tell({ context, event, parent: self._parent, children: snapshot.children }, send))
+      return [snapshot]
     },
   }
-  return Object.assign(action, each)
+  return Object.assign(() => undefined, each) as unknown as SendAction<Context, Expected>
 }
+
+/** How every event goes from actor to actor in XState, seen by inspectors, into the mailbox of its target. */
+interface Relaying {
+  _relay(source: AnyActorRef, target: AnyActorRef, event: EventObject): void
+}
+
+const eachType = 'koksmat.sendEach'
+
+type SendAction<Context extends MachineContext, Expected extends EventObject> = ReturnType<
+  typeof sendParent<Context, Expected, undefined, EventObject, Expected>
+>
 
 /**
  * The same machine, in which events go the short way that every state ignores or only sends on: without a target, a guard
@@ -85,14 +111,14 @@ export const passing = <Machine extends AnyStateMachine>(machine: Machine, isWat
       const args = { context: snapshot.context, event, self: scope.self, system: scope.system }
       const given = typeof params === 'function' ? params(args) : params
       const [, sent] = sending.resolve(scope, snapshot, args, given, sending, {})
-      sending.execute(scope, sent)
+      sending.execute?.(scope, sent)
     }
     return snapshot
   }
   return machine
 }
 
-/** One `sendTo` of a transition. */
+/** One `sendTo` or `sendEach` of a transition. */
 interface Pass {
   readonly sending: Sending
   readonly params: unknown
@@ -119,7 +145,8 @@ const passesOf = (
   const passes = actions.map((action): Pass | undefined => {
     const { type, params } = typeof action === 'object' ? action : { type: action, params: undefined }
     const sending = machine.implementations.actions[type as string] as Sending | undefined
-    return sending?.type === 'xstate.sendTo' && sending.delay === undefined ? { sending, params } : undefined
+    const isSent = sending?.type === eachType || (sending?.type === 'xstate.sendTo' && sending.delay === undefined)
+    return isSent ? { sending, params } : undefined
   })
   return passes.includes(undefined) ? undefined : (passes as Pass[])
 }

@@ -5,7 +5,7 @@ import type { ControllerError } from './errors.ts'
 import type { EventKind } from './event.ts'
 import { type BackoffPolicy, nextBackoffMs } from './policies.ts'
 import type { EventArrived, LinkCommand, LinkFact, SourceCommand, SourceMoved, SourceState } from './protocol.ts'
-import { sendParentEach } from './sending.ts'
+import { sendEach, type Telling } from './sending.ts'
 
 /**
  * The life of a source, drawn once for all drivers.
@@ -116,11 +116,25 @@ const wire = setup({
   },
   actions: {
     tellLink: sendTo('link', (_, command: LinkCommand) => command),
-    tellController: sendParentEach(
-      ({ context, event }: { context: SourceContext; event: SourceEvent }): EventArrived[] =>
-        event.type === 'link.delivered'
-          ? event.deliveries.map((delivery) => ({ type: delivery.event.kind, source: context.name, delivery }))
-          : [],
+    tellController: sendEach(({ context, event, parent }: Telling<SourceContext, SourceEvent>, send) => {
+      if (event.type !== 'link.delivered') return
+      for (const delivery of event.deliveries) {
+        const arrived: EventArrived = { type: delivery.event.kind, source: context.name, delivery }
+        send(parent, arrived)
+      }
+    }),
+    passSettlements: sendEach(({ event, children }: Telling<SourceContext, SourceEvent>, send) => {
+      if (event.type !== 'source.settle') return
+      const command: LinkCommand = { type: 'link.settle', settlements: event.settlements }
+      send(children['link'], command)
+    }),
+    noteSettled: assign(({ context, event }) =>
+      event.type === 'source.settle'
+        ? {
+            counts: withSettled(context.counts, event.settlements.length, event.results),
+            bytesInFlight: context.bytesInFlight - event.bytes,
+          }
+        : {},
     ),
     noteBrought: assign(({ context, event }) =>
       event.type === 'link.delivered'
@@ -150,14 +164,6 @@ const wire = setup({
 
 const sourceSetup = wire.extend({
   actions: {
-    settle: wire.enqueueActions(({ context, event, enqueue }) => {
-      if (event.type !== 'source.settle') return
-      enqueue({ type: 'tellLink', params: { type: 'link.settle', settlements: event.settlements } })
-      enqueue.assign({
-        counts: withSettled(context.counts, event.settlements.length, event.results),
-        bytesInFlight: context.bytesInFlight - event.bytes,
-      })
-    }),
     pauseAboveByteLimit: wire.enqueueActions(({ context, enqueue }) => {
       if (bytesUsedUp(context)) enqueue({ type: 'tellLink', params: { type: 'link.pause' } })
     }),
@@ -170,6 +176,7 @@ const tellLink = <Type extends Exclude<LinkCommand['type'], 'link.settle' | 'lin
   ({ type: 'tellLink', params: { type } }) as const
 
 const brought = { actions: ['tellController', 'noteBrought'] } as const
+const settle = ['passSettlements', 'noteSettled'] as const
 
 const report = (state: SourceState) => ({ type: 'report', params: { state } }) as const
 
@@ -199,7 +206,7 @@ export const sourceMachine = sourceSetup.createMachine({
     'link.cancelled': {},
     'link.disconnected': {},
     'source.listen': { actions: 'noteStarted' },
-    'source.settle': { actions: 'settle' },
+    'source.settle': { actions: settle },
     'source.pause': { actions: 'notePaused' },
     'source.resume': { actions: 'noteResumed' },
     'source.setCredit': { actions: ['noteCredit', 'passCredit'] },
@@ -249,7 +256,7 @@ export const sourceMachine = sourceSetup.createMachine({
       on: {
         'link.delivered': brought,
         'link.lost': { target: 'backingOff', actions: 'noteFailure' },
-        'source.settle': { target: '.counting', actions: 'settle' },
+        'source.settle': { target: '.counting', actions: settle },
         'source.pause': { target: 'paused', actions: 'notePaused' },
       },
       initial: 'counting',
@@ -261,7 +268,7 @@ export const sourceMachine = sourceSetup.createMachine({
       on: {
         'link.delivered': brought,
         'link.lost': { target: 'backingOff', actions: 'noteFailure' },
-        'source.settle': { target: 'throttled', actions: 'settle' },
+        'source.settle': { target: 'throttled', actions: settle },
         'source.setCredit': { target: 'throttled', actions: ['noteCredit', 'passCredit'] },
         'source.pause': { target: 'paused', actions: 'notePaused' },
       },

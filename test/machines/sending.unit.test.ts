@@ -8,6 +8,7 @@ import {
   type EventObject,
   fromCallback,
   type InspectionEvent,
+  type MachineContext,
   SimulatedClock,
   sendParent,
   sendTo,
@@ -24,7 +25,7 @@ import type {
   LinkCommand,
   OperatorTask,
 } from '../../machines/protocol.ts'
-import { passing, sendParentEach } from '../../machines/sending.ts'
+import { passing, type Send, sendEach, type Telling } from '../../machines/sending.ts'
 import { type LinkInput, sourceMachine } from '../../machines/source.ts'
 import { walkMachine } from '../../src/testing/walk.ts'
 
@@ -196,7 +197,7 @@ describe('an event of any machine', () => {
   })
 })
 
-describe('sendParentEach', () => {
+describe('sendEach', () => {
   interface Brought extends EventObject {
     readonly type: 'bring'
     readonly items: readonly number[]
@@ -223,10 +224,12 @@ describe('sendParentEach', () => {
     return { told, ...seenOf(parent, undefined, events, (root) => root.getSnapshot().children.child) }
   }
 
+  const tellParent = sendEach(({ event, parent }: Telling<MachineContext, Brought>, send: Send) => {
+    for (const item of event.items) send(parent, { type: 'item', item } as EventObject)
+  })
+
   test('the parent gets each event by itself, from this child, when the turn of the child is over', () => {
-    const each = toldOf(
-      childOf(sendParentEach(({ event }: { event: Brought }) => event.items.map((item) => ({ type: 'item', item })))),
-    )
+    const each = toldOf(childOf(tellParent))
     expect(each.told).toEqual(items.map((item) => ({ type: 'item', item, childHas: 3 })))
     expect(each.said.slice(-3)).toEqual(
       items.map((item) => ({ from: 'child', to: 'root', what: { type: 'item', item } })),
@@ -239,9 +242,6 @@ describe('sendParentEach', () => {
       context: { brought: 0 },
       on: { bring: { actions: [...one, assign({ brought: 3 })] as never } },
     })
-    const each = childOf(
-      sendParentEach(({ event }: { event: Brought }) => event.items.map((item) => ({ type: 'item', item }))),
-    )
-    expect(toldOf(each)).toEqual(toldOf(alone))
+    expect(toldOf(childOf(tellParent))).toEqual(toldOf(alone))
   })
 })
