@@ -36,7 +36,7 @@ import { createSweepFinder } from './poll/sweep.ts'
 export type PollOptions = PollCommon & (TriggerOptions | ConditionOptions)
 
 export const createPollDriver = (options: PollOptions, intake: Intake): Driver => {
-  const undelivered: Undelivered = new Set()
+  const undelivered: Undelivered = []
   let receipts = 0
   const nextReceipt = () => ++receipts
   let link: PollLink | undefined

@@ -13,9 +13,10 @@ export interface Linked<Item> {
 export class LinkedList<Item extends Linked<Item>> {
   #first: Item | undefined
   #last: Item | undefined
+  #size = 0
 
-  get isEmpty(): boolean {
-    return this.#first === undefined
+  get size(): number {
+    return this.#size
   }
 
   has(item: Item): boolean {
@@ -28,6 +29,7 @@ export class LinkedList<Item extends Linked<Item>> {
     else this.#last.next = item
     item.previous = this.#last
     this.#last = item
+    this.#size += 1
   }
 
   /** What is taken out points nowhere any more: an old item must not keep the ones after it. */
@@ -40,6 +42,7 @@ export class LinkedList<Item extends Linked<Item>> {
     else next.previous = previous
     item.previous = undefined
     item.next = undefined
+    this.#size -= 1
     return true
   }
 

@@ -128,6 +128,10 @@ const wire = setup({
       const command: LinkCommand = { type: 'link.settle', settlements: event.settlements }
       send(children['link'], command)
     }),
+    pauseAboveByteLimit: sendEach(({ context, children }: Telling<SourceContext, SourceEvent>, send) => {
+      const command: LinkCommand = { type: 'link.pause' }
+      if (bytesUsedUp(context)) send(children['link'], command)
+    }),
     noteSettled: assign(({ context, event }) =>
       event.type === 'source.settle'
         ? {
@@ -162,14 +166,6 @@ const wire = setup({
   },
 })
 
-const sourceSetup = wire.extend({
-  actions: {
-    pauseAboveByteLimit: wire.enqueueActions(({ context, enqueue }) => {
-      if (bytesUsedUp(context)) enqueue({ type: 'tellLink', params: { type: 'link.pause' } })
-    }),
-  },
-})
-
 const bytesUsedUp = (context: SourceContext): boolean => context.bytesInFlight >= context.credit.bytes
 
 const tellLink = <Type extends Exclude<LinkCommand['type'], 'link.settle' | 'link.setCredit'>>(type: Type) =>
@@ -180,7 +176,7 @@ const settle = ['passSettlements', 'noteSettled'] as const
 
 const report = (state: SourceState) => ({ type: 'report', params: { state } }) as const
 
-export const sourceMachine = sourceSetup.createMachine({
+export const sourceMachine = wire.createMachine({
   id: 'source',
   context: ({ input }) => ({
     name: input.name,

@@ -3,7 +3,7 @@ import { nextPollDelayMs } from '../../machines/policies.ts'
 import type { Journaled } from './finder.ts'
 import type { PollCommon } from './options.ts'
 import { pollError } from './pollError.ts'
-import type { Round, Undelivered } from './round.ts'
+import { forget, type Round, type Undelivered } from './round.ts'
 
 /**
  * When to poll, and what becomes of a page. One poll at a time, never for more rows than there is free credit:
@@ -43,7 +43,7 @@ export const createPollLink = (parts: PollLinkParts): PollLink => {
   let paused = false
   let due = false
   let more = false
-  let recovered = undelivered.size === 0
+  let recovered = undelivered.length === 0
   let held: { readonly events: readonly Journaled[]; readonly batch: readonly Delivery[] } | undefined
   let emptyPolls = 0
   let timer: NodeJS.Timeout | undefined
@@ -108,7 +108,7 @@ export const createPollLink = (parts: PollLinkParts): PollLink => {
     if (held === undefined || state === 'over') return
     const { events, batch } = held
     held = undefined
-    undelivered.delete(events)
+    forget(undelivered, events)
     if (batch.length > 0) host.deliver(batch)
   }
 

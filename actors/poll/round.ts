@@ -9,7 +9,7 @@ import type { Finder, Journaled, Page, Watch } from './finder.ts'
  * there and leased to this replica, and brings those; the lock of the source says that the lost transaction has ended by
  * then. No row stays leased to a living replica that does not know of it.
  */
-export type Undelivered = Set<readonly Journaled[]>
+export type Undelivered = (readonly Journaled[])[]
 
 /** `busy`: another replica polls this source now. */
 export type Round = Page | 'busy'
@@ -43,20 +43,25 @@ export const pollOnce = async (parts: PollParts, limit: number, asked: () => voi
   const { finder, undelivered } = parts
   let events: readonly Journaled[] = []
   const round = await alone(parts, async (tx) => {
-    undelivered.delete(events)
+    forget(undelivered, events)
     const [page] = await Promise.all([finder.find(tx, limit), turn().then(asked)])
     events = page.events
-    undelivered.add(events)
+    undelivered.push(events)
     return page
   })
   if (round !== 'busy') await finder.committed()
   return round
 }
 
+export const forget = (undelivered: Undelivered, page: readonly Journaled[]): void => {
+  const at = undelivered.indexOf(page)
+  if (at >= 0) undelivered.splice(at, 1)
+}
+
 /** What the connection before has left undelivered, as one page. */
 export const recover = async (parts: PollParts): Promise<Round> => {
   const { watch, undelivered } = parts
-  const left = [...undelivered].flat()
+  const left = undelivered.flat()
   const round = await alone(parts, async (tx) => {
     const { rows } = await tx.query<{ seq: string }>(
       `select seq::text from ${watch.schema}.event where seq = any($1::bigint[]) and state = 'leased' and lease_by = $2`,
@@ -66,7 +71,6 @@ export const recover = async (parts: PollParts): Promise<Round> => {
     return { events: left.filter((event) => seqs.has(event.seq)), more: true }
   })
   if (round === 'busy') return round
-  undelivered.clear()
-  undelivered.add(round.events)
+  undelivered.splice(0, undelivered.length, round.events)
   return round
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type Linked, LinkedList } from '../../machines/linkedList.ts'
 import { problem, type Reply, tooLarge, tooSlow, unavailable } from './replies.ts'
 import { headerValues } from './signatures.ts'
 
@@ -22,13 +23,17 @@ export interface BodyLimits {
   readonly withinMs: number
 }
 
+interface Reading extends Linked<Reading> {
+  interrupt(): void
+}
+
 const jsonTypes = /^(application\/json|text\/json|application\/[\w.+-]+\+json)\s*(?:;\s*(.*))?$/i
 const batchedEvents = /^application\/cloudevents-batch/i
 const utf8Charset = /^charset="?utf-8"?\s*;?$/i
 const otherParameters = /charset\s*=/i
 
 export const createBodyReader = ({ maxBytes, maxBytesTogether, withinMs }: BodyLimits): BodyReader => {
-  const readers = new Set<() => void>()
+  const readers = new LinkedList<Reading>()
   let held = 0
 
   const refuse = (request: IncomingMessage): Reply | undefined => {
@@ -54,14 +59,14 @@ export const createBodyReader = ({ maxBytes, maxBytesTogether, withinMs }: BodyL
       let chunks: Buffer[] = []
       let size = 0
       const finish = (result: Buffer | Reply | 'gone'): void => {
-        if (!readers.delete(interrupted)) return
+        if (!readers.delete(reading)) return
         clearTimeout(timer)
         held -= size
         chunks = []
         resolve(result)
       }
       const take = (chunk: Buffer): void => {
-        if (!readers.has(interrupted)) return
+        if (!readers.has(reading)) return
         size += chunk.length
         held += chunk.length
         if (size > maxBytes) finish(tooLarge(maxBytes))
@@ -70,14 +75,15 @@ export const createBodyReader = ({ maxBytes, maxBytesTogether, withinMs }: BodyL
       }
       const complete = (): void => finish(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, size))
       const gone = (): void => finish('gone')
-      const interrupted = (): void => finish(unavailable('draining'))
+      const interrupt = (): void => finish(unavailable('draining'))
+      const reading: Reading = { interrupt, previous: undefined, next: undefined }
       const timer = setTimeout(() => finish(tooSlow()), withinMs)
-      readers.add(interrupted)
+      readers.add(reading)
       if (request.headers.expect !== undefined) response.writeContinue()
       request.on('data', take).on('end', complete).on('close', gone).on('error', gone)
     })
 
-  return { refuse, read, interrupt: () => [...readers].forEach((interrupted) => void interrupted()) }
+  return { refuse, read, interrupt: () => readers.all().forEach(({ interrupt }) => void interrupt()) }
 }
 
 /**

@@ -1,5 +1,6 @@
 import { ControllerError } from '../../machines/errors.ts'
 import type { Ledger, Verdict } from '../../machines/journal.ts'
+import { type Linked, LinkedList } from '../../machines/linkedList.ts'
 import { grouped } from '../journal/group.ts'
 import type { Clock } from './deadlines.ts'
 import type { Task } from './task.ts'
@@ -55,7 +56,7 @@ export interface DeathWatchParts {
 
 export const calmDefaultMs = 10_000
 
-interface Waiting {
+interface Waiting extends Linked<Waiting> {
   readonly task: Task
   /** Undefined: it is being asked for. */
   verdict: Exclude<Verdict, 'guilty'> | undefined
@@ -66,7 +67,7 @@ export const createDeathWatch = (parts: DeathWatchParts): DeathWatch => {
   /** The suspects that run now: one, and one of the long handlers. */
   const alone = new Map<boolean, Task>()
   /** In order of arrival. */
-  const waiting = new Set<Waiting>()
+  const waiting = new LinkedList<Waiting>()
   let calm = calmMs === 0
   let draining = false
   let advancing = false
@@ -94,7 +95,7 @@ export const createDeathWatch = (parts: DeathWatchParts): DeathWatch => {
     const lanes = new Set<string>()
     const goes: Task[] = []
     let left = 0
-    for (const entry of waiting) {
+    for (const entry of waiting.all()) {
       const { lane } = entry.task
       const behind = strict ? left > 0 : lane !== undefined && lanes.has(lane)
       if (!behind && mayGo(entry)) {
@@ -141,7 +142,7 @@ export const createDeathWatch = (parts: DeathWatchParts): DeathWatch => {
     enter: (task) => {
       const watched = isWatched(task) && !draining
       if (!watched && waiting.size === 0) return admit(task)
-      const entry: Waiting = { task, verdict: watched ? undefined : 'clear' }
+      const entry: Waiting = { task, verdict: watched ? undefined : 'clear', previous: undefined, next: undefined }
       waiting.add(entry)
       if (watched) void judge(entry)
       else advance()
@@ -163,9 +164,9 @@ export const createDeathWatch = (parts: DeathWatchParts): DeathWatch => {
     drain: () => {
       clock.clearTimeout(timer)
       draining = true
-      const held = [...waiting].map(({ task }) => task)
-      waiting.clear()
-      return held
+      const held = waiting.all()
+      for (const entry of held) waiting.delete(entry)
+      return held.map(({ task }) => task)
     },
   }
 }

@@ -95,18 +95,8 @@ export const createPool = (options: PoolOptions): Pool => {
   const connect = async (): Promise<Connection> => {
     if (ended !== undefined) throw unavailable()
     const client = await connected()
-    /** Bare where that says it all: a config is copied by pg, property by property, with each query. */
-    const ask = <Result>(
-      text: string,
-      values: readonly unknown[],
-      timeoutMs: number,
-      name?: string,
-    ): Promise<Result> => {
-      const isBare = timeoutMs === 0 && name === undefined
-      const config = { text, values: [...values], query_timeout: timeoutMs, ...(name === undefined ? {} : { name }) }
-      const answer: Promise<unknown> = isBare ? client.query(text, [...values]) : client.query(config)
-      return watched(answer as Promise<Result>)
-    }
+    const ask = <Result>(text: string, values: readonly unknown[], timeoutMs: number, name?: string): Promise<Result> =>
+      watched(answered<Result>(client, text, [...values], timeoutMs, name))
     return {
       query: ask,
       script: async (text, timeoutMs) => {
@@ -143,6 +133,30 @@ export const createPool = (options: PoolOptions): Pool => {
     },
   }
 }
+
+/**
+ * Without pg's own promises and timeouts: they assign functions to properties, which V8 makes as old objects, and those
+ * keep the answer, rows and all, until the next full collection.
+ */
+const answered = <Result>(
+  client: pg.PoolClient,
+  text: string,
+  values: unknown[],
+  timeoutMs: number,
+  name: string | undefined,
+): Promise<Result> =>
+  new Promise((resolve, reject) => {
+    const late = (): void => reject(new Error('Query read timeout'))
+    const timer = timeoutMs === 0 ? undefined : setTimeout(late, timeoutMs)
+    const over = (thrown: Error | null, result: unknown): void => {
+      clearTimeout(timer)
+      if (thrown) reject(thrown)
+      else resolve(result as Result)
+    }
+    // A config is copied by pg, property by property, with each query.
+    if (name === undefined) client.query(text, values, over)
+    else client.query({ text, values, name }, over)
+  })
 
 const endWithin = async (pool: pg.Pool, clients: ReadonlySet<pg.PoolClient>, withinMs: number): Promise<void> => {
   const timer = new AbortController()

@@ -3,23 +3,27 @@ import { setTimeout as sleep } from 'node:timers/promises'
 /** How long closing waits for what is under way. */
 export const finishMs = 2_000
 
-/** What is under way, so that closing can wait for it. */
+/** What is under way, so that closing can wait for it. Counted and not kept: a call that is over must not keep its result. */
 export interface Work {
   add<Result>(call: Promise<Result>): Promise<Result>
   idle(): Promise<void>
 }
 
 export const createWork = (): Work => {
-  const calls = new Set<Promise<unknown>>()
+  const waiting: (() => void)[] = []
+  let underWay = 0
+  const over = (): void => {
+    underWay -= 1
+    if (underWay === 0) for (const resolve of waiting.splice(0)) resolve()
+  }
   return {
     add: (call) => {
-      calls.add(call)
-      const over = (): boolean => calls.delete(call)
+      underWay += 1
       call.then(over, over)
       return call
     },
     idle: async () => {
-      while (calls.size > 0) await Promise.allSettled(calls)
+      while (underWay > 0) await new Promise<void>((resolve) => waiting.push(resolve))
     },
   }
 }
