@@ -29,26 +29,20 @@ export const grouped = <Item, Result>(
 
   const flushAll = async (): Promise<void> => {
     await turn()
-    await (first === 'results' ? resultsFirst() : nextGroupFirst())
-    underWay = undefined
-  }
-
-  const resultsFirst = async (): Promise<void> => {
-    while (waiting.length > 0) {
-      const tell = await flushGroup(flush, next())
-      tell()
-      await turn()
-    }
-  }
-
-  const nextGroupFirst = async (): Promise<void> => {
-    let tell = (): void => undefined
+    let tell = nothing
     while (waiting.length > 0) {
       const flushed = flushGroup(flush, next())
       const told = turn().then(tell)
       tell = await flushed
       await told
+      if (first === 'results') {
+        tell()
+        tell = nothing
+        await turn()
+      }
     }
+    // At once: whoever hears of it may add.
+    underWay = undefined
     tell()
   }
 
@@ -105,4 +99,5 @@ const flushGroup = async <Item, Result>(
   }
 }
 
+const nothing = (): void => undefined
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))

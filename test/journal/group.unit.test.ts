@@ -110,6 +110,14 @@ test('a group that fails rejects its own items only', async () => {
   expect(await second).toBe('r2')
 })
 
+test.each(['next group', 'results'] as const)(
+  'whoever hears the last result may add at once (first: %s)',
+  async (first) => {
+    const { add } = grouped(async (items: readonly number[]) => items, { maxSize: 10, first })
+    expect(await add(1).then(() => add(2).then(() => add(3)))).toBe(3)
+  },
+)
+
 test('idle resolves when nothing is under way or waiting', async () => {
   const { groups, flush } = heldFlush()
   const { add, idle } = grouped(flush, { maxSize: 1 })
