@@ -40,7 +40,7 @@ export interface Telling<Context, Expected> {
   readonly children: Readonly<Record<string, AnyActorRef | undefined>>
 }
 
-/** To nobody: nothing happens. */
+/** To nobody is an error of the machine, as with XState's own `sendTo`. */
 export type Send = (to: AnyActorRef | undefined, event: EventObject) => void
 
 /**
@@ -60,7 +60,8 @@ export const sendEach = <Context extends MachineContext, Expected extends EventO
       const { self } = scope
       const system = scope.system as unknown as Relaying
       const send: Send = (to, sent) => {
-        if (to !== undefined) system._relay(self, to, sent)
+        if (to === undefined) throw new Error(`${self.id} has nobody to send ${sent.type} to.`)
+        system._relay(self, to, sent)
       }
       scope.defer(() => tell({ context, event, parent: self._parent, children: snapshot.children }, send))
       return [snapshot]

@@ -236,6 +236,16 @@ describe('sendEach', () => {
     )
   })
 
+  test('to nobody is an error, and not an event that is lost', () => {
+    const alone = createActor(childOf(tellParent))
+    const failed: unknown[] = []
+    alone.subscribe({ error: (error) => void failed.push(error) })
+    alone.start()
+    alone.send({ type: 'bring', items } as EventObject)
+    expect(alone.getSnapshot().status).toBe('error')
+    expect(failed).toMatchObject([{ message: expect.stringContaining('nobody to send item to') }])
+  })
+
   test('as sendParent does it one by one', () => {
     const one = items.map((item) => sendParent({ type: 'item', item }))
     const alone = createMachine({
