@@ -117,20 +117,24 @@ export const createAccepting = (base: Base): Accepting => {
     return items.map((item) => acceptances.get(item) ?? duplicate)
   }
 
-  const group = grouped(flush, { maxSize: maxGroup, maxWeight: maxGroupBytes, weightOf: bytesOf, first: 'results' })
+  const onIdle = (): void => {
+    along?.resolve(undefined)
+    along = undefined
+  }
+  const group = grouped(flush, {
+    maxSize: maxGroup,
+    maxWeight: maxGroupBytes,
+    weightOf: bytesOf,
+    first: 'results',
+    onIdle,
+  })
 
   return {
     idle: group.idle,
     takeAlong: async (done, keepMs) => {
       if (along !== undefined || !group.isUnderWay()) return undefined
       return new Promise((resolve) => {
-        const mine: Along = { done, keepMs, resolve }
-        along = mine
-        group.idle().then(() => {
-          if (along !== mine) return
-          along = undefined
-          resolve(undefined)
-        })
+        along = { done, keepMs, resolve }
       })
     },
     accept: (arrival, withinMs) =>

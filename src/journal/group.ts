@@ -6,8 +6,15 @@
  */
 export const grouped = <Item, Result>(
   flush: (items: readonly Item[]) => Promise<readonly Result[]>,
-  { maxSize, maxWeight = Number.POSITIVE_INFINITY, weightOf = () => 0, first = 'next group' }: GroupOptions<Item>,
+  options: GroupOptions<Item>,
 ): Grouped<Item, Result> => {
+  const {
+    maxSize,
+    maxWeight = Number.POSITIVE_INFINITY,
+    weightOf = () => 0,
+    first = 'next group',
+    onIdle = nothing,
+  } = options
   let waiting: Waiting<Item, Result>[] = []
   let underWay: Promise<void> | undefined
 
@@ -44,6 +51,7 @@ export const grouped = <Item, Result>(
     // At once: whoever hears of it may add.
     underWay = undefined
     tell()
+    onIdle()
   }
 
   return {
@@ -70,6 +78,8 @@ export interface GroupOptions<Item> {
    * which would keep it waiting. `'results'`: callers answer somebody else, who goes on meanwhile.
    */
   readonly first?: 'next group' | 'results'
+  /** Called each time when no group is under way or waiting any more. */
+  readonly onIdle?: () => void
 }
 
 export interface Grouped<Item, Result> {

@@ -1,13 +1,15 @@
 import { measure } from '../../bench/support/measure.ts'
-import { control } from '../../bench/workloads/control.ts'
+import { workloads } from '../../bench/workloads.ts'
 
-/** Runs the control channel twice and says when the second run begins and ends, between the lines of `--trace-gc`. */
-const events = Number(process.argv[2])
-const side = await control.sides['controller']?.(events)
-for (const name of ['first', 'second']) {
+/** Runs the controller's side of a workload twice and says when the second run begins and ends, between the lines of `--trace-gc`. */
+const [name, count] = process.argv.slice(2)
+const events = Number(count)
+const side = await workloads.find((workload) => workload.name === name)?.sides['controller']?.(events)
+for (const round of ['first', 'second']) {
   const run = await side?.prepare()
-  process.stdout.write(`begin ${name}\n`)
+  process.stdout.write(`begin ${round}\n`)
   if (run !== undefined) await measure(events, run)
-  process.stdout.write(`end ${name}\n`)
+  process.stdout.write(`end ${round}\n`)
   await run?.end()
 }
+await side?.close()

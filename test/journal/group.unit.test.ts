@@ -134,3 +134,25 @@ test('idle resolves when nothing is under way or waiting', async () => {
   groups[1]?.end()
   await Promise.all([waited, ...results])
 })
+
+test('onIdle is called each time when no group is under way or waiting any more', async () => {
+  const { groups, flush } = heldFlush()
+  let calls = 0
+  const onIdle = (): void => {
+    calls += 1
+  }
+  const { add, isUnderWay } = grouped(flush, { maxSize: 1, onIdle })
+  const results = [add(1), add(2)]
+  await turn()
+  groups[0]?.end()
+  await turn()
+  expect({ calls, isUnderWay: isUnderWay() }).toEqual({ calls: 0, isUnderWay: true })
+  groups[1]?.end()
+  await Promise.all(results)
+  expect({ calls, isUnderWay: isUnderWay() }).toEqual({ calls: 1, isUnderWay: false })
+  const third = add(3)
+  await turn()
+  groups[2]?.end()
+  await third
+  expect(calls).toBe(2)
+})
