@@ -32,9 +32,15 @@ export interface ReadingRules {
   readonly idHeader: string | undefined
 }
 
-const binaryPrefix = 'ce-'
+const binary = /^ce-/i
 const required = ['specversion', 'id', 'source', 'type'] as const
-const longest = { id: 512, source: 1_024, type: 256, subject: 1_024, partitionkey: 1_024 } as const
+const longest = [
+  ['id', 512],
+  ['source', 1_024],
+  ['type', 256],
+  ['subject', 1_024],
+  ['partitionkey', 1_024],
+] as const
 const visible = /^[\x21-\x7e]{1,256}$/
 const traceparentGrammar = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 
@@ -72,9 +78,9 @@ export const readArrival = (
 const binaryAttributes = (rawHeaders: readonly string[]): Record<string, string> => {
   const attributes: Record<string, string> = {}
   for (let i = 0; i < rawHeaders.length; i += 2) {
+    if (!binary.test(rawHeaders[i] as string)) continue
     const header = (rawHeaders[i] as string).toLowerCase()
-    if (!header.startsWith(binaryPrefix)) continue
-    const name = header.slice(binaryPrefix.length)
+    const name = header.slice('ce-'.length)
     if (Object.hasOwn(attributes, name)) throw malformed(`The header ${header} came more than once.`)
     attributes[name] = percentDecoded(header, rawHeaders[i + 1] as string)
   }
@@ -115,12 +121,12 @@ const withIdInside = (event: ArrivedEvent, { idIn }: Pick<SignatureScheme, 'idIn
 
 /** What Postgres could not store or index. */
 const refuseUnfit = (event: ArrivedEvent): void => {
-  for (const name of Object.keys(longest) as (keyof typeof longest)[]) {
+  for (const [name, most] of longest) {
     const value = event[name]
     if (value === undefined) continue
-    const fits = value.length > 0 && Buffer.byteLength(value) <= longest[name]
+    const fits = value.length > 0 && Buffer.byteLength(value) <= most
     if (!fits || value.includes('\0') || !value.isWellFormed()) {
-      throw malformed(`The attribute "${name}" is not 1 to ${longest[name]} bytes of text.`)
+      throw malformed(`The attribute "${name}" is not 1 to ${most} bytes of text.`)
     }
   }
 }

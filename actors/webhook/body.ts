@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Linked, LinkedList } from '../../machines/linkedList.ts'
 import { problem, type Reply, tooLarge, tooSlow, unavailable } from './replies.ts'
-import { headerValues } from './signatures.ts'
+import { headerCount } from './signatures.ts'
 
 /**
  * Reads bodies as raw bytes, never decoded or inflated. The size is bounded by what is declared before, and by what
@@ -31,6 +31,7 @@ const jsonTypes = /^(application\/json|text\/json|application\/[\w.+-]+\+json)\s
 const batchedEvents = /^application\/cloudevents-batch/i
 const utf8Charset = /^charset="?utf-8"?\s*;?$/i
 const otherParameters = /charset\s*=/i
+const atMostOnce = ['content-length', 'content-type', 'content-encoding']
 
 export const createBodyReader = ({ maxBytes, maxBytesTogether, withinMs }: BodyLimits): BodyReader => {
   const readers = new LinkedList<Reading>()
@@ -93,9 +94,9 @@ export const createBodyReader = ({ maxBytes, maxBytesTogether, withinMs }: BodyL
  */
 export const isAmbiguous = (request: IncomingMessage): boolean => {
   const { rawHeaders, httpVersion } = request
-  const count = (name: string): number => headerValues(rawHeaders, name).length
-  if (count('host') !== 1 && !(httpVersion === '1.0' && count('host') === 0)) return true
-  if (['content-length', 'content-type', 'content-encoding'].some((name) => count(name) > 1)) return true
+  const hosts = headerCount(rawHeaders, 'host')
+  if (hosts !== 1 && !(httpVersion === '1.0' && hosts === 0)) return true
+  if (atMostOnce.some((name) => headerCount(rawHeaders, name) > 1)) return true
   const coding = request.headers['transfer-encoding']
   return coding !== undefined && (coding.toLowerCase() !== 'chunked' || httpVersion === '1.0')
 }

@@ -72,14 +72,12 @@ export const createDoor = (options: WebhookOptions, host: DriverHost, shared: Do
     host.log.debug({ reason: because, status }, 'webhook refused')
   }
 
-  const accept = async (arrival: Arrival): Promise<Acceptance | 'unavailable'> => {
-    try {
-      return await shared.intake.accept(arrival, acceptWithinMs)
-    } catch (thrown) {
-      inFlight.giveBack()
-      if (thrown instanceof ControllerError && thrown.code === 'JOURNAL_UNAVAILABLE') return 'unavailable'
-      throw thrown
-    }
+  const answer = (request: IncomingMessage, response: ServerResponse, reply: Reply): void =>
+    sendReply(request, response, reply, isShut || shared.isShedding())
+
+  const refuse = (request: IncomingMessage, response: ServerResponse, reply: Reply): void => {
+    reportRefusal(reply)
+    answer(request, response, reply)
   }
 
   const settled = (delivery: Delivery): Promise<Reply> =>
@@ -104,12 +102,19 @@ export const createDoor = (options: WebhookOptions, host: DriverHost, shared: Do
       })
     })
 
-  const handOver = ({ event }: Arrival, row: JournalRow, bytes: number): Reply | Promise<Reply> => {
-    const delivery = { receipt: shared.nextReceipt(), event, bytes, redelivered: false, row }
-    if (options.reply === 'settled') return settled(delivery)
+  const handOver = (request: IncomingMessage, response: ServerResponse, delivery: Delivery): Promise<void> | void => {
+    if (options.reply === 'settled') return settled(delivery).then((reply) => answer(request, response, reply))
     inFlight.deliver(delivery)
-    return json(202, { id: event.id })
+    answer(request, response, json(202, { id: delivery.event.id }))
   }
+
+  const deliveryOf = ({ event }: Arrival, row: JournalRow, bytes: number): Delivery => ({
+    receipt: shared.nextReceipt(),
+    event,
+    bytes,
+    redelivered: false,
+    row,
+  })
 
   const verified = (request: IncomingMessage, body: Buffer): Arrival | Reply => {
     const verdict = signature.verify(request.rawHeaders, body, shared.nowSeconds())
@@ -122,19 +127,30 @@ export const createDoor = (options: WebhookOptions, host: DriverHost, shared: Do
     }
   }
 
-  const takeIn = async (request: IncomingMessage, response: ServerResponse): Promise<Reply | 'gone' | HandedOver> => {
+  /** One function with the answers in it: a promise between would be one more turn of the whole group before its first answer. */
+  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const refusal = refuseByState() ?? reader.refuse(request)
+    if (refusal !== undefined) return refuse(request, response, refusal)
     comingIn += 1
     try {
       const body = await reader.read(request, response)
-      if (!Buffer.isBuffer(body)) return body
+      if (body === 'gone') return
+      if (!Buffer.isBuffer(body)) return refuse(request, response, body)
       const arrival = verified(request, body)
-      if (!('event' in arrival)) return arrival
-      if (!inFlight.take()) return unavailable('credit')
-      const acceptance = await accept(arrival)
-      if (acceptance === 'unavailable') return unavailable('journal')
-      if (acceptance.status === 'accepted') return { reply: handOver(arrival, acceptance.row, body.length) }
+      if (!('event' in arrival)) return refuse(request, response, arrival)
+      if (!inFlight.take()) return refuse(request, response, unavailable('credit'))
+      let acceptance: Acceptance
+      try {
+        acceptance = await shared.intake.accept(arrival, acceptWithinMs)
+      } catch (thrown) {
+        inFlight.giveBack()
+        return refuse(request, response, notAccepted(thrown))
+      }
+      if (acceptance.status === 'accepted') {
+        return handOver(request, response, deliveryOf(arrival, acceptance.row, body.length))
+      }
       inFlight.giveBack()
-      return json(200, { id: arrival.event.id, duplicate: true })
+      answer(request, response, json(200, { id: arrival.event.id, duplicate: true }))
     } finally {
       comingIn -= 1
       if (comingIn === 0) onQuiet.splice(0).forEach((resolve) => void resolve())
@@ -148,15 +164,8 @@ export const createDoor = (options: WebhookOptions, host: DriverHost, shared: Do
   }
 
   return {
+    handle,
     settle: inFlight.settle,
-    async handle(request, response) {
-      const taken = refuseByState() ?? reader.refuse(request) ?? (await takeIn(request, response))
-      if (taken === 'gone') return
-      const isHandedOver = 'reply' in taken
-      if (!isHandedOver) reportRefusal(taken)
-      const reply = isHandedOver ? await taken.reply : taken
-      sendReply(request, response, reply, isShut || shared.isShedding())
-    },
     open() {
       isOpen = true
     },
@@ -172,7 +181,8 @@ export const createDoor = (options: WebhookOptions, host: DriverHost, shared: Do
   }
 }
 
-/** Wrapped, so that waiting for the hand-over is not waiting for the handler. */
-interface HandedOver {
-  readonly reply: Reply | Promise<Reply>
+/** @throws what is no answer to a sender */
+const notAccepted = (thrown: unknown): Reply => {
+  if (thrown instanceof ControllerError && thrown.code === 'JOURNAL_UNAVAILABLE') return unavailable('journal')
+  throw thrown
 }

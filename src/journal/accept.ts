@@ -30,12 +30,16 @@ export interface Accepting {
   idle(): Promise<void>
 }
 
-/** The numbers under which events were accepted, each with its lease. */
-type Leases = Map<string, string>
-
 interface Item {
   readonly arrival: Arrival
   expired: boolean
+  acceptance: Acceptance
+}
+
+/** Rows that were to be written: which of them are there (null: all), and under whose lease. */
+interface Written {
+  readonly accepted: readonly string[] | null
+  readonly lease: string
 }
 
 /** A settlement that goes with a group. */
@@ -64,57 +68,67 @@ export const createAccepting = (base: Base): Accepting => {
   const ours = `where seq = any($1::bigint[]) and lease_by = $2`
   let along: Along | undefined
 
-  const insertOnce = async (items: ReadonlyMap<string, Item>, asRaw: boolean, company: Along): Promise<Leases> => {
-    const replica = base.replica()
+  const insertOnce = async (
+    items: readonly Item[],
+    seqs: readonly string[],
+    asRaw: boolean,
+    company: Along,
+  ): Promise<Written> => {
+    const lease = base.replica()
     const { done, keepMs } = company
-    const arrivals = [...items.values()].map(({ arrival }) => arrival)
-    const values = [...acceptValues(arrivals, asRaw), [...items.keys()], replica, ...finishValues(done, keepMs)]
+    const arrivals = items.map(({ arrival }) => arrival)
+    const values = [...acceptValues(arrivals, asRaw), seqs, lease, ...finishValues(done, keepMs)]
     const { rows } = await pool.repeated<Accepted>('accept', acceptText, values)
     const written = rows[0] as Accepted
     company.resolve(finishOf(done, written))
-    return new Map((written.accepted ?? [...items.keys()]).map((seq) => [seq, replica]))
+    return { accepted: written.accepted, lease }
   }
 
-  const store = async (items: ReadonlyMap<string, Item>): Promise<Leases> => {
+  const store = async (items: readonly Item[], seqs: readonly string[]): Promise<Written> => {
     const company = along ?? { done: [], keepMs: undefined, resolve: () => undefined }
     along = undefined
     try {
-      return await base.untilDone(() => insertOnce(items, false, company))
+      return await base.untilDone(() => insertOnce(items, seqs, false, company))
     } catch (thrown) {
       if (!isDataRefused(thrown)) throw thrown
-      return await base.untilDone(() => insertOnce(items, true, company))
+      return await base.untilDone(() => insertOnce(items, seqs, true, company))
     } finally {
       company.resolve(undefined)
     }
   }
 
-  const giveBack = async (seqs: readonly string[], lease: string | undefined): Promise<void> => {
+  const giveBack = async (seqs: readonly string[], lease: string): Promise<void> => {
     await base.untilDone(() =>
       pool.query(`update ${event} set state = 'ready', lease_by = null ${ours}`, [seqs, lease]),
     )
     base.wakes.in(journalQueue, 0)
   }
 
-  const flush = async (items: readonly Item[]): Promise<readonly Acceptance[]> => {
+  /** Those that are to be inserted: no second one of an event, and none whose caller has given up. */
+  const firstsOf = (items: readonly Item[]): readonly Item[] => {
     const firsts = new Map<string, Item>()
     for (const item of items) {
       const identity = storedIdentity(item.arrival.event)
       if (!item.expired && !firsts.has(identity)) firsts.set(identity, item)
     }
-    if (firsts.size === 0) return items.map(() => duplicate)
-    const drawn = await base.untilDone(() => numbers.draw(firsts.size))
-    const numbered = new Map([...firsts.values()].map((item, index) => [drawn[index] as string, item]))
-    const accepted = await store(numbered)
-    const acceptances = new Map<Item, Acceptance>()
+    return [...firsts.values()]
+  }
+
+  const flush = async (items: readonly Item[]): Promise<readonly Acceptance[]> => {
+    const firsts = firstsOf(items)
+    if (firsts.length === 0) return items.map(({ acceptance }) => acceptance)
+    const seqs = await base.untilDone(() => numbers.draw(firsts.length))
+    const { accepted, lease } = await store(firsts, seqs)
+    const isWritten = accepted && new Set(accepted)
     const late: string[] = []
-    for (const [seq, item] of numbered) {
-      const lease = accepted.get(seq)
-      if (lease === undefined) continue
-      acceptances.set(item, { status: 'accepted', row: { seq, lease, attempts: 0 } })
+    for (const [index, seq] of seqs.entries()) {
+      if (isWritten?.has(seq) === false) continue
+      const item = firsts[index] as Item
+      item.acceptance = { status: 'accepted', row: { seq, lease, attempts: 0 } }
       if (item.expired) late.push(seq)
     }
-    if (late.length > 0) giveBack(late, accepted.get(late[0] ?? '')).catch(() => undefined)
-    return items.map((item) => acceptances.get(item) ?? duplicate)
+    if (late.length > 0) giveBack(late, lease).catch(() => undefined)
+    return items.map(({ acceptance }) => acceptance)
   }
 
   const onIdle = (): void => {
@@ -139,7 +153,7 @@ export const createAccepting = (base: Base): Accepting => {
     },
     accept: (arrival, withinMs) =>
       new Promise((resolve, reject) => {
-        const item: Item = { arrival, expired: false }
+        const item: Item = { arrival, expired: false, acceptance: duplicate }
         const expire = (): void => {
           item.expired = true
           reject(unavailable(new Error(`no commit within ${withinMs} ms`)))

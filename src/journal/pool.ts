@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Log } from '../../machines/driver.ts'
 import type { Queryable } from '../../machines/journal.ts'
+import { arrayLiteral } from './arrays.ts'
 import { unavailable } from './failures.ts'
 
 /**
@@ -96,7 +97,7 @@ export const createPool = (options: PoolOptions): Pool => {
     if (ended !== undefined) throw unavailable()
     const client = await connected()
     const ask = <Result>(text: string, values: readonly unknown[], timeoutMs: number, name?: string): Promise<Result> =>
-      watched(answered<Result>(client, text, [...values], timeoutMs, name))
+      watched(answered<Result>(client, text, values.map(arrayLiteral), timeoutMs, name))
     return {
       query: ask,
       script: async (text, timeoutMs) => {
