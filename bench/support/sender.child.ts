@@ -1,5 +1,5 @@
 import { createHmac, randomUUID } from 'node:crypto'
-import { connect, type Socket } from 'node:net'
+import { connect } from 'node:net'
 import { latencyOf } from './measure.ts'
 
 /**
@@ -7,7 +7,6 @@ import { latencyOf } from './measure.ts'
  * process of its own, so that its work is not the server's; sockets instead of `node:http`, so that it is less of it.
  */
 export interface SenderTask {
-  readonly port: number
   readonly path: string
   readonly secret: string
   readonly requests: number
@@ -18,7 +17,11 @@ export interface SenderTask {
   readonly timed?: boolean
 }
 
+/** A task is made ready first, with all requests but timed ones, and then sent to a port. */
+export type SenderCommand = { readonly task: SenderTask } | { readonly port: number }
+
 const bodyStart = Buffer.from('\r\n\r\n')
+const contentLength = /content-length: (\d+)/i
 
 const requestOf = ({ path, secret }: SenderTask, no: number, sentAt?: number): Buffer => {
   const body = JSON.stringify({ no, sentAt, action: 'opened', note: 'x'.repeat(100) })
@@ -37,60 +40,68 @@ const requestOf = ({ path, secret }: SenderTask, no: number, sentAt?: number): B
   )
 }
 
-/** Resolves with the status of each answer, in the order of the requests. */
-const onSocket = (socket: Socket): ((request: Buffer) => Promise<number>) => {
-  let answered: ((status: number) => void) | undefined
-  let held = Buffer.alloc(0)
-  socket.on('data', (chunk) => {
-    held = held.length === 0 ? chunk : Buffer.concat([held, chunk])
-    const start = held.indexOf(bodyStart)
-    if (start < 0) return
-    const head = held.toString('latin1', 0, start)
-    const length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0)
-    if (held.length < start + bodyStart.length + length) return
-    held = Buffer.alloc(0)
-    answered?.(Number(head.slice(9, 12)))
-  })
-  return (request) =>
-    new Promise((resolve, reject) => {
-      answered = resolve
-      socket.once('error', reject)
-      socket.write(request, () => socket.off('error', reject))
-    })
+/** The status of an answer that is all there. */
+const statusOf = (bytes: Buffer): number | undefined => {
+  const start = bytes.indexOf(bodyStart)
+  if (start < 0) return undefined
+  const head = bytes.toString('latin1', 0, start)
+  const length = Number(contentLength.exec(head)?.[1] ?? 0)
+  return bytes.length < start + bodyStart.length + length ? undefined : Number(head.slice(9, 12))
 }
 
-const send = async (task: SenderTask) => {
-  const prepared = task.timed ? [] : Array.from({ length: task.requests }, (_, no) => requestOf(task, no + 1))
-  const millis: number[] = []
-  const statuses: Record<number, number> = {}
-  let next = 0
-  const startedAt = performance.now()
-  const dueAt = (no: number): number => startedAt + (task.perSecond === undefined ? 0 : (no / task.perSecond) * 1_000)
+const ready = (task: SenderTask) => {
+  const { requests, connections, perSecond, timed = false } = task
+  const prepared = timed ? [] : Array.from({ length: requests }, (_, no) => requestOf(task, no + 1))
 
-  const worker = async (): Promise<void> => {
-    const socket = connect({ port: task.port, host: '127.0.0.1', noDelay: true })
-    await new Promise((resolve, reject) => void socket.once('connect', resolve).once('error', reject))
-    const ask = onSocket(socket)
-    while (next < task.requests) {
-      const no = next++
-      const waitMs = dueAt(no) - performance.now()
-      if (waitMs > 1) await new Promise((resolve) => setTimeout(resolve, waitMs))
-      // From the moment it was due: a sender that had to wait for a free connection has waited too.
-      const from = task.perSecond === undefined ? performance.now() : dueAt(no)
-      const status = await ask(prepared[no] ?? requestOf(task, no + 1, performance.timeOrigin + from))
-      millis.push(performance.now() - from)
-      statuses[status] = (statuses[status] ?? 0) + 1
-    }
-    socket.destroy()
+  return async (port: number) => {
+    const millis: number[] = []
+    const statuses: Record<number, number> = {}
+    let next = 0
+    const startedAt = performance.now()
+    const dueAt = (no: number): number => startedAt + (perSecond === undefined ? 0 : (no / perSecond) * 1_000)
+
+    const worker = (): Promise<void> =>
+      new Promise((resolve, reject) => {
+        const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+        let held = Buffer.alloc(0)
+        let from = 0
+        const write = (no: number): void => {
+          // From the moment it was due: a sender that had to wait for a free connection has waited too.
+          from = perSecond === undefined ? performance.now() : dueAt(no)
+          socket.write(prepared[no] ?? requestOf(task, no + 1, performance.timeOrigin + from))
+        }
+        const ask = (): void => {
+          if (next >= requests) return void socket.destroy()
+          const no = next++
+          const waitMs = dueAt(no) - performance.now()
+          if (waitMs > 1) setTimeout(write, waitMs, no)
+          else write(no)
+        }
+        socket.on('data', (chunk) => {
+          held = held.length === 0 ? chunk : Buffer.concat([held, chunk])
+          const status = statusOf(held)
+          if (status === undefined) return
+          held = held.subarray(0, 0)
+          millis.push(performance.now() - from)
+          statuses[status] = (statuses[status] ?? 0) + 1
+          ask()
+        })
+        socket.once('connect', ask).once('error', reject).once('close', resolve)
+      })
+
+    await Promise.all(Array.from({ length: connections }, worker))
+    return { statuses, latency: latencyOf(millis) }
   }
-  await Promise.all(Array.from({ length: task.connections }, worker))
-  return { statuses, latency: latencyOf(millis) }
 }
 
-export type Sent = Awaited<ReturnType<typeof send>>
+export type Sent = Awaited<ReturnType<ReturnType<typeof ready>>>
 
-process.once('message', (task: SenderTask) => {
-  void send(task).then((sent) => {
-    process.send?.(sent, () => process.disconnect())
-  })
+let send: ReturnType<typeof ready> | undefined
+
+process.on('message', (command: SenderCommand) => {
+  if ('port' in command) void send?.(command.port).then((sent) => process.send?.(sent))
+  else {
+    send = ready(command.task)
+    process.send?.('ready')
+  }
 })

@@ -1,32 +1,40 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import type { Latency } from '../workload.ts'
-import type { SenderTask, Sent } from './sender.child.ts'
+import type { SenderCommand, SenderTask, Sent } from './sender.child.ts'
 
-/** A sender that is up and waits for its task. */
+/** A process that sends webhooks, one task after the other; see `sender.child.ts`. */
 export interface Sender {
-  /** Resolves when each request has been answered. @throws when one was answered with anything but 202 */
-  send(task: SenderTask): Promise<Latency>
-  end(): Promise<void>
+  /** Makes the requests. What it gives sends them, and throws when one was answered with anything but 202. */
+  ready(task: SenderTask): Promise<(port: number) => Promise<Latency>>
+  close(): Promise<void>
 }
 
-export const startSender = async (): Promise<Sender> => {
+export const openSender = async (): Promise<Sender> => {
   const child = fork(new URL('./sender.child.ts', import.meta.url))
-  await once(child, 'spawn')
   const exit = once(child, 'exit')
+  await once(child, 'spawn')
+  const told = (command: SenderCommand): Promise<unknown> =>
+    Promise.race([answerOf(child, command), exit.then(() => Promise.reject(new Error('The sender died.')))])
   return {
-    send: (task) => Promise.race([sendBy(child, task), exit.then(() => Promise.reject(new Error('The sender died.')))]),
-    end: async () => {
-      child.kill('SIGKILL')
+    ready: async (task) => {
+      await told({ task })
+      return async (port) => {
+        const { statuses, latency } = (await told({ port })) as Sent
+        if (statuses[202] !== task.requests) throw new Error(`Not all were accepted: ${JSON.stringify(statuses)}`)
+        return latency
+      }
+    },
+    close: async () => {
+      child.disconnect()
       await exit
     },
   }
 }
 
-const sendBy = async (child: ChildProcess, task: SenderTask): Promise<Latency> => {
+const answerOf = async (child: ChildProcess, command: SenderCommand): Promise<unknown> => {
   const answer = once(child, 'message')
-  child.send(task)
-  const [{ statuses, latency }] = (await answer) as [Sent]
-  if (statuses[202] !== task.requests) throw new Error(`Not all were accepted: ${JSON.stringify(statuses)}`)
-  return latency
+  child.send(command)
+  const [message] = await answer
+  return message
 }

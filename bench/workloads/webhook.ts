@@ -4,33 +4,21 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import express, { type Request } from 'express'
 import pg from 'pg'
-import { createWebhookServer } from '../../actors/webhook/server.ts'
+import { createWebhookServer, type WebhookServer } from '../../actors/webhook/server.ts'
 import { github } from '../../actors/webhook/signatures/hmac.ts'
 import { createWebhookDriver } from '../../actors/webhook.ts'
 import { createLog } from '../../src/log.ts'
-import { atHalfLoad } from '../support/halfLoad.ts'
+import { atHalfLoad, closing } from '../support/halfLoad.ts'
 import { openBenchJournal } from '../support/journal.ts'
-import { startSender } from '../support/sender.ts'
+import { openSender } from '../support/sender.ts'
 import { addressOf } from '../support/servers.ts'
 import { handlerOf, walk } from '../support/walk.ts'
-import type { Latency, OpenSide, Run, Side, Workload } from '../workload.ts'
+import type { OpenSide, Side, Workload } from '../workload.ts'
 
 const path = '/hooks/bench'
 const secret = 'bench-secret-of-24-bytes-'
 const connections = 64
 const log = createLog({ level: 'silent', format: 'json' })
-
-/** The sender is started before and not measured, its requests are; then `work` waits for what they set off. */
-const sent = async (requests: number, port: () => number, begin: () => Promise<() => Promise<void>>): Promise<Run> => {
-  const sender = await startSender()
-  const go = async (): Promise<Latency> => {
-    const finished = await begin()
-    const latency = await sender.send({ port: port(), path, secret, requests, connections })
-    await finished()
-    return latency
-  }
-  return { go, end: sender.end }
-}
 
 const options = { path, method: 'POST', signature: github(secret), type: 'bench.event', reply: 'accepted' } as const
 const limits = { maxBodyBytes: 65_536, timeoutMs: 10_000 }
@@ -39,27 +27,31 @@ const controller: OpenSide = async (events) => {
   const { journal, close, client, schema } = await openBenchJournal()
   const handlers = [handlerOf(async () => undefined)]
   const server = createWebhookServer({ host: '127.0.0.1', port: 0, log })
-  const port = (): number => server.address()?.port ?? 0
+  const sender = await openSender()
   return {
     prepare: async () => {
       await client.query(`truncate ${schema}.event, ${schema}.seen`)
       const driver = createWebhookDriver({ ...options, ...limits }, { server, intake: journal.intake })
       const root = walk({ driver, handlers, ledger: journal.ledger, events })
-      const run = await sent(events, port, async () => {
-        const settled = root.go()
-        while (port() === 0) await new Promise(setImmediate)
-        return async () => void (await settled)
-      })
+      const settled = root.go()
+      const port = await portOf(server)
+      const send = await sender.ready({ path, secret, requests: events, connections })
       return {
-        go: run.go,
-        end: async () => {
-          await run.end()
-          await root.end()
+        go: async () => {
+          const latency = await send(port)
+          await settled
+          return latency
         },
+        end: root.end,
       }
     },
-    close,
+    close: closing({ close }, sender),
   }
+}
+
+const portOf = async (server: WebhookServer): Promise<number> => {
+  while (server.address() === undefined) await new Promise(setImmediate)
+  return (server.address() as AddressInfo).port
 }
 
 interface Store {
@@ -95,16 +87,22 @@ const expressSide =
     const server: Server = app.listen(0, '127.0.0.1')
     await once(server, 'listening')
     const { port } = server.address() as AddressInfo
+    const sender = await openSender()
     return {
       prepare: async () => {
         await pool.query(`truncate ${table}, ${table}_seen`)
-        return sent(
-          events,
-          () => port,
-          async () => async () => void (await store.idle?.()),
-        )
+        const send = await sender.ready({ path, secret, requests: events, connections })
+        return {
+          go: async () => {
+            const latency = await send(port)
+            await store.idle?.()
+            return latency
+          },
+          end: async () => undefined,
+        }
       },
       close: async () => {
+        await sender.close()
         server.close()
         server.closeAllConnections()
         await pool.query(`drop table ${table}, ${table}_seen`)
@@ -198,18 +196,16 @@ export const webhookHalf: Workload = {
     controller: atHalfLoad(async () => {
       const { journal, close } = await openBenchJournal()
       const server = createWebhookServer({ host: '127.0.0.1', port: 0, log })
+      const sender = await openSender()
       return {
         ledger: journal.ledger,
         driver: () => createWebhookDriver({ ...options, ...limits }, { server, intake: journal.intake }),
         send: async (requests, perSecond) => {
-          const sender = await startSender()
-          while (server.address() === undefined) await new Promise(setImmediate)
-          const port = server.address()?.port ?? 0
           const pace = perSecond === undefined ? {} : { perSecond }
-          await sender.send({ port, path, secret, requests, connections, timed: true, ...pace })
-          await sender.end()
+          const send = await sender.ready({ path, secret, requests, connections, timed: true, ...pace })
+          await send(await portOf(server))
         },
-        close,
+        close: closing({ close }, sender),
       }
     }),
   },
