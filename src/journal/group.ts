@@ -43,9 +43,10 @@ export const grouped = <Item, Result>(
       tell = await flushed
       await told
       if (first === 'results') {
+        const heard = nextTick()
         tell()
         tell = nothing
-        await turn()
+        await heard
       }
     }
     // At once: whoever hears of it may add.
@@ -110,4 +111,6 @@ const flushGroup = async <Item, Result>(
 }
 
 const nothing = (): void => undefined
+/** Begun before results are told: over when callers have done what they do at once, before what that leads to in Node. */
+const nextTick = (): Promise<void> => new Promise((resolve) => void process.nextTick(resolve))
 const turn = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve))
