@@ -25,9 +25,11 @@ export const top = async (intervalMs: number, output: Output): Promise<void> => 
     return
   }
   const screen = openScreen(output)
+  const over = new AbortController()
   try {
-    await watch(screen, first, look, intervalMs)
+    await Promise.race([screen.ended, watch(screen, first, look, intervalMs, over.signal)])
   } finally {
+    over.abort()
     screen.close()
   }
 }
@@ -37,23 +39,24 @@ interface Look {
   readonly at: number
 }
 
-const watch = async (screen: Screen, first: Look, look: () => Promise<Look>, intervalMs: number): Promise<void> => {
-  let over = false
-  const ended = screen.ended.then(() => {
-    over = true
-  })
+/** Nothing of a look is kept but the last two: a view may stand open for weeks. */
+const watch = async (
+  screen: Screen,
+  first: Look,
+  look: () => Promise<Look>,
+  intervalMs: number,
+  signal: AbortSignal,
+): Promise<void> => {
   let before = first
   let last = first
   let trouble: Line | undefined
-  while (!over) {
+  while (!signal.aborted) {
     const picture = pictureOf(last.status, ratesBetween(before, last), Date.now())
     screen.paint(trouble === undefined ? picture : [trouble, { text: '' }, ...picture.slice(1)])
-    const pause = new AbortController()
-    await Promise.race([sleep(intervalMs, undefined, { signal: pause.signal }).catch(() => undefined), ended])
-    pause.abort()
-    if (over) return
-    const seen = await Promise.race([look().catch((thrown: unknown) => thrown), ended])
-    if (seen !== undefined && isLook(seen)) {
+    await sleep(intervalMs, undefined, { signal }).catch(() => undefined)
+    if (signal.aborted) return
+    const seen = await look().catch((thrown: unknown) => thrown)
+    if (isLook(seen)) {
       before = seen.status.startedAt === last.status.startedAt ? last : seen
       last = seen
       trouble = undefined
