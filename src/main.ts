@@ -1,4 +1,6 @@
 #!/usr/bin/env node
 import { runCli } from './cli/program.ts'
+import { makeObjectsYoung } from './heap.ts'
 
+makeObjectsYoung()
 process.exit(await runCli(process.argv.slice(2)))

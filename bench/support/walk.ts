@@ -8,6 +8,7 @@ import type { JournalCommand, JournalFact, OperatorTask } from '../../machines/p
 import { passing } from '../../machines/sending.ts'
 import { sourceMachine } from '../../machines/source.ts'
 import type { ResolvedHandler } from '../../src/config/resolved.ts'
+import { makeObjectsYoung } from '../../src/heap.ts'
 import { createJobs } from '../../src/jobs/jobs.ts'
 import { createLog } from '../../src/log.ts'
 import { createMetrics } from '../../src/metrics.ts'
@@ -16,8 +17,8 @@ import type { Run } from '../workload.ts'
 import { createMeter } from './meter.ts'
 
 /**
- * The whole walk of an event, put together as `src/controller.ts` does it, around one driver; without
- * the admin port, and with a journal that whoever calls opens and closes.
+ * The whole walk of an event, put together as `src/controller.ts` does it, around one driver, in a process set up as
+ * `src/main.ts` does; without the admin port, and with a journal that whoever calls opens and closes.
  */
 export interface WalkParts {
   readonly driver: Driver
@@ -66,6 +67,7 @@ const openJournal = fromCallback<JournalCommand>(({ sendBack, receive }) => {
 })
 
 export const walk = (parts: WalkParts): Run => {
+  makeObjectsYoung()
   const { driver, retries, handlers, ledger, events, failures = 0, timedAfter } = parts
   const meter = createMeter(events + failures, timedAfter, parts.settled)
   const stopped = Promise.withResolvers<void>()

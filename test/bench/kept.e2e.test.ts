@@ -3,8 +3,6 @@ import { expect, inject, test } from 'vitest'
 import { startProcess } from '../support/processDriver.ts'
 
 const child = join(import.meta.dirname, 'kept.child.ts')
-/** What V8 decides early to make as old objects outlives minor collections whoever holds it; here it decides nothing. */
-const flags = ['--trace-gc', '--no-allocation-site-pretenuring']
 
 /** Megabytes in use after each minor collection of the second run, in this process; senders have their own. */
 const afterEach = (output: string, pid: number): readonly number[] => {
@@ -15,7 +13,7 @@ const afterEach = (output: string, pid: number): readonly number[] => {
 
 const bytesOfAnEvent = async (workload: string, events: number): Promise<number> => {
   const env = { DATABASE_URL: inject('databaseUrl') }
-  await using process = startProcess([...flags, child, workload, String(events)], { env })
+  await using process = startProcess(['--trace-gc', child, workload, String(events)], { env })
   expect(await process.exit, process.output()).toMatchObject({ code: 0 })
   const after = afterEach(process.output(), process.pid)
   expect(after.length).toBeGreaterThan(3)
