@@ -26,5 +26,5 @@ test('what belonged to an event does not outlive the next minor collections', as
 })
 
 test('webhooks that come without a pause leave nothing behind', async () => {
-  expect(await bytesOfAnEvent('webhook', 30_000)).toBeLessThan(200)
+  expect(await bytesOfAnEvent('webhook', 15_000)).toBeLessThan(200)
 })
