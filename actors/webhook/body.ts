@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Linked, LinkedList } from '../../machines/linkedList.ts'
 import { problem, type Reply, tooLarge, tooSlow, unavailable } from './replies.ts'
-import { headerCount } from './signatures.ts'
+import { headerValues } from './signatures.ts'
 
 /**
  * Reads bodies as raw bytes, never decoded or inflated. The size is bounded by what is declared before, and by what
@@ -94,9 +94,9 @@ export const createBodyReader = ({ maxBytes, maxBytesTogether, withinMs }: BodyL
  */
 export const isAmbiguous = (request: IncomingMessage): boolean => {
   const { rawHeaders, httpVersion } = request
-  const hosts = headerCount(rawHeaders, 'host')
+  const hosts = headerValues(rawHeaders, 'host').length
   if (hosts !== 1 && !(httpVersion === '1.0' && hosts === 0)) return true
-  if (atMostOnce.some((name) => headerCount(rawHeaders, name) > 1)) return true
+  if (atMostOnce.some((name) => headerValues(rawHeaders, name).length > 1)) return true
   const coding = request.headers['transfer-encoding']
   return coding !== undefined && (coding.toLowerCase() !== 'chunked' || httpVersion === '1.0')
 }

@@ -63,16 +63,6 @@ export const headerValues = (headers: RawHeaders, name: string): readonly string
   return values
 }
 
-/** How often a header came; the name in lower case. */
-export const headerCount = (headers: RawHeaders, name: string): number => {
-  let count = 0
-  for (let i = 0; i < headers.length; i += 2) {
-    const candidate = headers[i] as string
-    if (candidate.length === name.length && candidate.toLowerCase() === name) count += 1
-  }
-  return count
-}
-
 /** The values of headers that must all be there exactly once, or why the request is refused. */
 export const requiredHeaders = (
   headers: RawHeaders,

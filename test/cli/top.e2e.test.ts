@@ -73,6 +73,25 @@ describe('top on a terminal', () => {
     await expectRestored(terminal)
   })
 
+  it('ends on q also while the controller is frozen and a look waits for its answer', async () => {
+    const { terminal } = await onTerminal()
+    await using _ = terminal
+    controller.signal('SIGSTOP')
+    try {
+      // Longer than from one look to the next.
+      const silent = fetch(`http://127.0.0.1:${env['KOKSMAT_ADMIN_PORT']}/livez`, {
+        signal: AbortSignal.timeout(2_500),
+      })
+      await expect(silent).rejects.toThrow(/timeout/)
+      const pressedAt = performance.now()
+      terminal.write('q')
+      await expectRestored(terminal)
+      expect(performance.now() - pressedAt).toBeLessThan(5_000)
+    } finally {
+      controller.signal('SIGCONT')
+    }
+  })
+
   it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('leaves it as it was on %s', async (name) => {
     const { terminal, pid } = await onTerminal()
     await using _ = terminal
